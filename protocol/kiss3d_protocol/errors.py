@@ -1,0 +1,334 @@
+"""Every error that a person can meet, drawn as a tree.
+
+::
+
+    Kiss3DError
+    ├── PictureError
+    │   ├── PictureMissing              picture.missing
+    │   ├── PictureIsDirectory          picture.is_directory
+    │   ├── PictureUnreadable           picture.unreadable
+    │   ├── PictureTruncated            picture.truncated
+    │   ├── PictureTooSmall             picture.too_small
+    │   ├── PictureTooLarge             picture.too_large
+    │   ├── PictureTransparent          picture.transparent
+    │   └── PictureWithoutObject        picture.no_object
+    ├── OutputError
+    │   └── OutputUnwritable            output.unwritable
+    ├── ParamsError
+    │   ├── ParamsInvalid               params.invalid
+    │   ├── PresetUnknown               params.preset_unknown
+    │   └── PresetUnavailable           params.preset_unavailable
+    ├── ConnectionFailed
+    │   ├── AddressInvalid              connect.address_invalid
+    │   ├── BackendUnreachable          connect.unreachable
+    │   ├── NotABackend                 connect.not_a_backend
+    │   └── ConnectionLost              connect.lost
+    ├── ProtocolError
+    │   ├── ProtocolVersionMismatch     protocol.version
+    │   ├── MessageMalformed            protocol.malformed
+    │   ├── MessageTooLarge             protocol.too_large
+    │   └── HelloRequired               protocol.hello_required
+    ├── JobError
+    │   ├── JobUnknown                  job.unknown
+    │   ├── JobConflict                 job.conflict
+    │   ├── QueueFull                   job.queue_full
+    │   ├── JobCancelled                job.cancelled
+    │   ├── StageFailed                 job.stage_failed
+    │   ├── OutOfMemory                 job.out_of_memory
+    │   ├── WorkerDied                  job.worker_died
+    │   ├── WorkerHung                  job.worker_hung
+    │   └── ArtifactLost                job.artifact_lost
+    ├── BackendError
+    │   ├── BackendStartFailed          backend.start_failed
+    │   ├── BackendStopping             backend.stopping
+    │   ├── BindRefused                 backend.bind_refused
+    │   ├── AddressInUse                backend.address_in_use
+    │   └── DataDirectoryUnusable       backend.data_directory
+    └── RemoteError                     (a code that this version does not know)
+
+An error has a stable ``code``, a ``message`` that a Blender artist understands, a ``remedy`` that says what to
+do about it, and an ``exit_code`` for the command line (distinct for every code, 10 to 99). The code, the
+message and the remedy travel over the wire; :func:`error_from_wire` makes the same class again on the other
+side.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class Kiss3DError(Exception):
+    """The root. ``message`` and ``remedy`` are sentences; ``remedy`` may differ from the class's own."""
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    default_remedy: ClassVar[str] = ""
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = self.default_remedy if remedy is None else remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class PictureError(Kiss3DError):
+    """Something is wrong with the picture that was given."""
+
+
+class PictureMissing(PictureError):
+    code = "picture.missing"
+    exit_code = 10
+    default_remedy = "Check the path, or choose the picture again."
+
+
+class PictureIsDirectory(PictureError):
+    code = "picture.is_directory"
+    exit_code = 11
+    default_remedy = "Choose one picture inside the folder."
+
+
+class PictureUnreadable(PictureError):
+    code = "picture.unreadable"
+    exit_code = 12
+    default_remedy = "Save it as PNG, JPEG or WebP in a paint program and try again."
+
+
+class PictureTruncated(PictureError):
+    code = "picture.truncated"
+    exit_code = 13
+    default_remedy = "Copy or download the file again, or save it anew."
+
+
+class PictureTooSmall(PictureError):
+    code = "picture.too_small"
+    exit_code = 14
+    default_remedy = "Use a picture of at least 32 x 32 pixels; 512 x 512 or more gives good results."
+
+
+class PictureTooLarge(PictureError):
+    code = "picture.too_large"
+    exit_code = 15
+    default_remedy = "Scale the picture down, for example to 4000 x 4000 pixels."
+
+
+class PictureTransparent(PictureError):
+    code = "picture.transparent"
+    exit_code = 16
+    default_remedy = "Make the object opaque, or use a picture without transparency."
+
+
+class PictureWithoutObject(PictureError):
+    code = "picture.no_object"
+    exit_code = 17
+    default_remedy = "Use a picture with one clear object, on a plain or a transparent background."
+
+
+class OutputError(Kiss3DError):
+    """The result cannot be stored where it was asked for."""
+
+
+class OutputUnwritable(OutputError):
+    code = "output.unwritable"
+    exit_code = 20
+    default_remedy = "Choose another file or folder that you may write to."
+
+
+class ParamsError(Kiss3DError):
+    """A setting of the job is wrong."""
+
+
+class ParamsInvalid(ParamsError):
+    code = "params.invalid"
+    exit_code = 30
+    default_remedy = "Correct the setting and try again."
+
+
+class PresetUnknown(ParamsError):
+    code = "params.preset_unknown"
+    exit_code = 31
+    default_remedy = "Choose one of the presets that the backend offers."
+
+
+class PresetUnavailable(ParamsError):
+    code = "params.preset_unavailable"
+    exit_code = 32
+    default_remedy = "Choose the draft preset, which runs on every machine."
+
+
+class ConnectionFailed(Kiss3DError):
+    """The backend cannot be talked to."""
+
+
+class AddressInvalid(ConnectionFailed):
+    code = "connect.address_invalid"
+    exit_code = 40
+    default_remedy = "Write it as tcp://HOST:PORT, for example tcp://127.0.0.1:47800."
+
+
+class BackendUnreachable(ConnectionFailed):
+    code = "connect.unreachable"
+    exit_code = 41
+    default_remedy = "Start the backend with 'kiss3d serve', and check the address and the firewall."
+
+
+class NotABackend(ConnectionFailed):
+    code = "connect.not_a_backend"
+    exit_code = 42
+    default_remedy = "Check the port: 'kiss3d serve' prints the address to use."
+
+
+class ConnectionLost(ConnectionFailed):
+    code = "connect.lost"
+    exit_code = 43
+    default_remedy = "The job goes on in the backend: connect again to get its result."
+
+
+class ProtocolError(Kiss3DError):
+    """The other side does not keep to the protocol."""
+
+
+class ProtocolVersionMismatch(ProtocolError):
+    code = "protocol.version"
+    exit_code = 50
+    default_remedy = "Update the add-on and the backend to the same version."
+
+
+class MessageMalformed(ProtocolError):
+    code = "protocol.malformed"
+    exit_code = 51
+    default_remedy = "Update the add-on and the backend to the same version."
+
+
+class MessageTooLarge(ProtocolError):
+    code = "protocol.too_large"
+    exit_code = 52
+    default_remedy = "Use a smaller picture or mesh."
+
+
+class HelloRequired(ProtocolError):
+    code = "protocol.hello_required"
+    exit_code = 53
+    default_remedy = "Connect again."
+
+
+class JobError(Kiss3DError):
+    """A job cannot go on."""
+
+
+class JobUnknown(JobError):
+    code = "job.unknown"
+    exit_code = 60
+    default_remedy = "List the jobs to see which ones the backend knows."
+
+
+class JobConflict(JobError):
+    code = "job.conflict"
+    exit_code = 61
+    default_remedy = "Give every job an id of its own."
+
+
+class QueueFull(JobError):
+    code = "job.queue_full"
+    exit_code = 62
+    default_remedy = "Wait until some jobs have finished, or cancel some."
+
+
+class JobCancelled(JobError):
+    code = "job.cancelled"
+    exit_code = 63
+
+
+class StageFailed(JobError):
+    code = "job.stage_failed"
+    exit_code = 64
+    default_remedy = "Try again; if it fails again, report it with the log of the backend."
+
+
+class OutOfMemory(JobError):
+    code = "job.out_of_memory"
+    exit_code = 65
+    default_remedy = "Close other programs or choose a lighter preset, then try again."
+
+
+class WorkerDied(JobError):
+    code = "job.worker_died"
+    exit_code = 66
+    default_remedy = "The worker has been started again: try once more."
+
+
+class WorkerHung(JobError):
+    code = "job.worker_hung"
+    exit_code = 67
+    default_remedy = "The worker has been started again: try once more."
+
+
+class ArtifactLost(JobError):
+    code = "job.artifact_lost"
+    exit_code = 68
+    default_remedy = "Generate it again."
+
+
+class BackendError(Kiss3DError):
+    """The backend itself cannot start or go on."""
+
+
+class BackendStartFailed(BackendError):
+    code = "backend.start_failed"
+    exit_code = 70
+    default_remedy = "Run 'kiss3d doctor' in the backend's environment to see what is missing."
+
+
+class BackendStopping(BackendError):
+    code = "backend.stopping"
+    exit_code = 71
+    default_remedy = "Start the backend again."
+
+
+class BindRefused(BackendError):
+    code = "backend.bind_refused"
+    exit_code = 72
+    default_remedy = "Bind to 127.0.0.1 and reach it through an SSH tunnel."
+
+
+class AddressInUse(BackendError):
+    code = "backend.address_in_use"
+    exit_code = 73
+    default_remedy = "Stop the other program, or choose another port with --bind."
+
+
+class DataDirectoryUnusable(BackendError):
+    code = "backend.data_directory"
+    exit_code = 74
+    default_remedy = "Choose another folder with --data-dir."
+
+
+class RemoteError(Kiss3DError):
+    """A code that this version does not know, kept as it came (``code`` is set per instance)."""
+
+    exit_code = 99
+
+    def __init__(self, message: str, remedy: str | None = None, *, code: str) -> None:
+        super().__init__(message, remedy)
+        self.code = code  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _leaves(cls: type[Kiss3DError]) -> dict[str, type[Kiss3DError]]:
+    found = {cls.code: cls} if "code" in vars(cls) else {}
+    for child in cls.__subclasses__():
+        if child is not RemoteError:
+            found |= _leaves(child)
+    return found
+
+
+ERRORS: dict[str, type[Kiss3DError]] = {
+    code: cls for code, cls in _leaves(Kiss3DError).items() if cls is not Kiss3DError
+}
+"""Every stable code and its class."""
+
+
+def error_from_wire(code: str, message: str, remedy: str) -> Kiss3DError:
+    """The error that the other side described; :class:`RemoteError` when its code is unknown here."""
+    cls = ERRORS.get(code)
+    return cls(message, remedy) if cls is not None else RemoteError(message, remedy, code=code)
