@@ -1,0 +1,156 @@
+"""Messages to frames and back (SPEC.md, section 2), with every limit checked before content is made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, Union, cast
+
+import msgpack
+from cattrs import Converter
+from cattrs.strategies import configure_tagged_union
+
+from kiss3d_protocol.errors import Kiss3DError, MessageMalformed, MessageTooLarge, ProtocolVersionMismatch
+from kiss3d_protocol.messages import TAGS, ClientMessage, ServerMessage, blob_refs
+from kiss3d_protocol.payloads import MAX_BLOBS, Blob, check_blobs
+from kiss3d_protocol.version import PROTOCOL_MAJOR
+
+MAGIC_PREFIX = b"K3D"
+MAGIC = MAGIC_PREFIX + str(PROTOCOL_MAJOR).encode("ascii")
+
+MAX_FRAMES = 2 + MAX_BLOBS
+MAX_ENVELOPE = 1 << 20
+MAX_STRING = 1 << 16
+MAX_ENTRIES = 4096
+MAX_BLOB_TO_SERVER = 64 << 20
+MAX_BLOB_TO_CLIENT = 256 << 20
+
+M = TypeVar("M")
+
+
+def _strict(kind: type[M]) -> Callable[[Any, Any], M]:
+    def structure(value: Any, _: Any) -> M:
+        if type(value) is not kind:
+            raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
+        return value
+
+    return structure
+
+
+def _strict_float(value: Any, _: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise TypeError(f"expected a finite number, got {value!r:.40}")
+    return float(value)
+
+
+def _make_converter() -> Converter:
+    converter = Converter(detailed_validation=False)
+    for kind in (bool, int, str):
+        converter.register_structure_hook(kind, _strict(kind))
+    converter.register_structure_hook(float, _strict_float)
+    for union in (ClientMessage, ServerMessage):
+        configure_tagged_union(
+            Union[*union.__args__],
+            converter,
+            tag_generator=TAGS.__getitem__,
+            tag_name="type",
+        )
+    return converter
+
+
+CONVERTER = _make_converter()
+"""The converter of all protocol classes; primitives are taken as they are, never coerced."""
+
+
+def encode(message: ClientMessage | ServerMessage, blobs: Sequence[Blob] = ()) -> list[Blob]:
+    """The frames of a message: magic, envelope, blobs.
+
+    Raises :class:`MessageTooLarge` when the envelope exceeds its limit.
+    """
+    fields = CONVERTER.unstructure(message)
+    envelope = pack_map({"type": TAGS[type(message)], **fields})
+    if len(envelope) > MAX_ENVELOPE:
+        raise MessageTooLarge(f"A message of {len(envelope):,} bytes is over the limit of {MAX_ENVELOPE:,}.")
+    return [MAGIC, envelope, *blobs]
+
+
+def decode_client(frames: Sequence[Blob]) -> tuple[ClientMessage, list[Blob]]:
+    """What a client sent, as the backend reads it. Raises a :class:`ProtocolError`."""
+    return _decode(frames, cast("type[ClientMessage]", Union[*ClientMessage.__args__]), MAX_BLOB_TO_SERVER)
+
+
+def decode_server(frames: Sequence[Blob]) -> tuple[ServerMessage, list[Blob]]:
+    """What a backend sent, as a client reads it. Raises a :class:`ProtocolError`."""
+    return _decode(frames, cast("type[ServerMessage]", Union[*ServerMessage.__args__]), MAX_BLOB_TO_CLIENT)
+
+
+def pack_map(fields: dict[str, Any]) -> bytes:
+    """One msgpack map of plain values."""
+    return cast(bytes, msgpack.packb(fields))  # pyright: ignore[reportUnknownMemberType]
+
+
+def unpack_map(data: Blob, what: str = "message") -> dict[str, Any]:
+    """One msgpack map within the limits of an envelope. Raises :class:`MessageMalformed`."""
+    try:
+        value: Any = msgpack.unpackb(  # pyright: ignore[reportUnknownMemberType]
+            data,
+            raw=False,
+            strict_map_key=True,
+            max_str_len=MAX_STRING,
+            max_bin_len=0,
+            max_ext_len=0,
+            max_array_len=MAX_ENTRIES,
+            max_map_len=MAX_ENTRIES,
+        )
+    except Exception as error:
+        # msgpack raises a dozen classes for bad bytes (ValueError, StackError, UnicodeDecodeError, ...).
+        raise MessageMalformed(f"A {what} could not be read ({type(error).__name__}).") from error
+    if not isinstance(value, dict):
+        raise MessageMalformed(f"A {what} is not a map.")
+    return cast("dict[str, Any]", value)
+
+
+def _decode(frames: Sequence[Blob], union: type[M], most_bytes: int) -> tuple[M, list[Blob]]:
+    if len(frames) < 2 or len(frames) > MAX_FRAMES:
+        raise MessageMalformed(f"A message has {len(frames)} frames instead of 2 to {MAX_FRAMES}.")
+    check_magic(bytes(frames[0][:8]))
+    sizes = [memoryview(frame).nbytes for frame in frames]
+    if sizes[1] > MAX_ENVELOPE:
+        raise MessageTooLarge(f"An envelope of {sizes[1]:,} bytes is over the limit of {MAX_ENVELOPE:,}.")
+    if max(sizes[2:], default=0) > most_bytes:
+        raise MessageTooLarge(f"A blob of {max(sizes[2:]):,} bytes is over the limit of {most_bytes:,}.")
+    message = structure(unpack_map(frames[1]), union)
+    blobs = list(frames[2:])
+    check_blobs(blob_refs(message), blobs)
+    return message, blobs
+
+
+def structure(fields: dict[str, Any], kind: type[M]) -> M:
+    """An object of ``kind`` from plain values. Raises :class:`MessageMalformed`."""
+    try:
+        return CONVERTER.structure(fields, kind)
+    except Kiss3DError:
+        raise
+    except Exception as error:
+        # cattrs and the validators raise TypeError, ValueError, KeyError and their own classes.
+        tag = fields.get("type")
+        named = f"message {tag!r:.40}" if isinstance(tag, str) else "message without a type"
+        detail = error.args[0] if error.args else type(error).__name__
+        raise MessageMalformed(f"A {named} is not as the protocol says: {detail!s:.300}.") from error
+
+
+def check_magic(frame: bytes) -> None:
+    """Raises :class:`ProtocolVersionMismatch` for another major version, else :class:`MessageMalformed`."""
+    if frame == MAGIC:
+        return
+    major = frame[len(MAGIC_PREFIX) :]
+    if frame.startswith(MAGIC_PREFIX) and major.isdigit():
+        raise version_mismatch(major.decode("ascii"))
+    raise MessageMalformed("What came is not a Kiss3D message.")
+
+
+def version_mismatch(theirs: str) -> ProtocolVersionMismatch:
+    """The error for a peer that speaks version ``theirs``."""
+    return ProtocolVersionMismatch(
+        f"The other side speaks version {theirs:.32} of the protocol, this side version {PROTOCOL_MAJOR}."
+    )

@@ -1,0 +1,143 @@
+"""Descriptors of pictures, arrays and meshes whose bytes travel as blobs (SPEC.md, section 7)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from math import prod
+
+from attrs import field, frozen, validators
+
+from kiss3d_protocol.errors import MessageMalformed, MessageTooLarge
+
+Blob = bytes | memoryview
+"""Raw bytes of one frame (a C-contiguous buffer)."""
+
+MAX_BLOBS = 16
+MAX_VERTICES = 10_000_000
+MAX_TRIANGLES = 20_000_000
+MAX_PIXELS = 100_000_000
+
+ITEM_SIZES = {"<f4": 4, "<u4": 4, "|u1": 1}
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "image/gif")
+
+_blob_index = [validators.ge(0), validators.lt(MAX_BLOBS)]
+_sha256 = validators.matches_re(r"[0-9a-f]{64}")
+
+
+def sha256_of(blob: Blob) -> str:
+    """The hex sha256 of a blob."""
+    return hashlib.sha256(blob).hexdigest()
+
+
+@frozen
+class ImageRef:
+    """An encoded picture. ``width`` and ``height`` in pixels, 0 when the sender does not know."""
+
+    blob: int = field(validator=_blob_index)
+    media_type: str = field(validator=validators.in_(IMAGE_TYPES))
+    width: int = field(validator=[validators.ge(0), validators.le(MAX_PIXELS)])
+    height: int = field(validator=[validators.ge(0), validators.le(MAX_PIXELS)])
+    sha256: str = field(validator=_sha256)
+
+
+@frozen
+class ArrayRef:
+    """A typed array in C order. ``dtype`` is a key of :data:`ITEM_SIZES`; ``shape`` has two entries."""
+
+    blob: int = field(validator=_blob_index)
+    dtype: str = field(validator=validators.in_(ITEM_SIZES))
+    shape: tuple[int, ...] = field(
+        validator=validators.deep_iterable(
+            validators.ge(0), validators.and_(validators.min_len(2), validators.max_len(2))
+        )
+    )
+    sha256: str = field(validator=_sha256)
+
+    @property
+    def nbytes(self) -> int:
+        """The length that the blob must have."""
+        return prod(self.shape) * ITEM_SIZES[self.dtype]
+
+
+@frozen
+class MeshRef:
+    """A mesh: see SPEC.md, section 7, for the frame, the winding and the meaning of each array."""
+
+    positions: ArrayRef
+    triangles: ArrayRef
+    uvs: ArrayRef | None = None
+    uv_triangles: ArrayRef | None = None
+    colours: ArrayRef | None = None
+    texture: ImageRef | None = None
+
+    def __attrs_post_init__(self) -> None:
+        vertices, triangles = self.positions.shape[0], self.triangles.shape[0]
+        _expect("positions", self.positions, "<f4", (None, 3), MAX_VERTICES)
+        _expect("triangles", self.triangles, "<u4", (None, 3), MAX_TRIANGLES)
+        if self.uvs is not None:
+            rows = vertices if self.uv_triangles is None else None
+            _expect("uvs", self.uvs, "<f4", (rows, 2), 3 * MAX_TRIANGLES)
+        if self.uv_triangles is not None:
+            if self.uvs is None:
+                raise MessageMalformed("A mesh has indices of UVs but no UVs.")
+            _expect("uv_triangles", self.uv_triangles, "<u4", (triangles, 3), MAX_TRIANGLES)
+        if self.colours is not None:
+            _expect("colours", self.colours, "|u1", (vertices, 4), MAX_VERTICES)
+
+    def refs(self) -> list[ArrayRef | ImageRef]:
+        """All descriptors that are there."""
+        candidates = (self.positions, self.triangles, self.uvs, self.uv_triangles, self.colours, self.texture)
+        return [ref for ref in candidates if ref is not None]
+
+
+def _expect(name: str, ref: ArrayRef, dtype: str, shape: tuple[int | None, int], most_rows: int) -> None:
+    rows, columns = shape
+    if ref.dtype != dtype or ref.shape[1] != columns or (rows is not None and ref.shape[0] != rows):
+        wanted = f"({'any' if rows is None else rows}, {columns})"
+        raise MessageMalformed(f"The mesh's {name} should be {dtype} {wanted}, not {ref.dtype} {ref.shape}.")
+    if ref.shape[0] > most_rows:
+        raise MessageTooLarge(
+            f"The mesh's {name} have {ref.shape[0]:,} rows; at most {most_rows:,} are allowed."
+        )
+
+
+class BlobWriter:
+    """Collects blobs for one message and hands out their descriptors."""
+
+    def __init__(self) -> None:
+        self.blobs: list[Blob] = []
+
+    def image(self, data: Blob, media_type: str, width: int = 0, height: int = 0) -> ImageRef:
+        """Adds an encoded picture."""
+        return ImageRef(self._add(data), media_type, width, height, sha256_of(data))
+
+    def array(self, data: Blob, dtype: str, shape: Sequence[int]) -> ArrayRef:
+        """Adds the bytes of a C-contiguous array of ``shape``."""
+        ref = ArrayRef(self._add(data), dtype, tuple(shape), sha256_of(data))
+        if ref.nbytes != len(memoryview(data).cast("B")):
+            raise ValueError(f"{len(data)} bytes do not make an array {dtype} of shape {tuple(shape)}")
+        return ref
+
+    def _add(self, data: Blob) -> int:
+        if len(self.blobs) == MAX_BLOBS:
+            raise MessageTooLarge(f"A message carries at most {MAX_BLOBS} blobs.")
+        self.blobs.append(data)
+        return len(self.blobs) - 1
+
+
+def check_blobs(refs: Iterable[ArrayRef | ImageRef], blobs: Sequence[Blob]) -> None:
+    """Checks that each blob is described once, is there, has its length and its sha256.
+
+    Raises :class:`MessageMalformed`. Lengths are compared before anything is hashed.
+    """
+    refs = list(refs)
+    if sorted(ref.blob for ref in refs) != list(range(len(blobs))):
+        raise MessageMalformed("The blobs of a message are not those that it describes.")
+    for ref in refs:
+        length = memoryview(blobs[ref.blob]).nbytes
+        if isinstance(ref, ArrayRef) and ref.nbytes != length:
+            raise MessageMalformed(f"An array of {ref.nbytes} bytes was announced, but {length} came.")
+    for ref in refs:
+        if sha256_of(blobs[ref.blob]) != ref.sha256:
+            raise MessageMalformed("A blob was changed on its way: its sha256 is not the announced one.")
