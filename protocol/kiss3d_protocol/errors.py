@@ -47,9 +47,9 @@
     └── RemoteError                     (a code that this version does not know)
 
 An error has a stable ``code``, a ``message`` that a Blender artist understands, a ``remedy`` that says
-what to do about it, and an ``exit_code`` for the command line (distinct for every code, 10 to 99). The code, the
-message and the remedy travel over the wire; :func:`error_from_wire` makes the same class again on the other
-side.
+what to do about it, and an ``exit_code`` for the command line (distinct for every code, 10 to 99). The
+code, the message and the remedy travel over the wire; :func:`error_from_wire` makes the same class again on
+the other side.
 """
 
 from __future__ import annotations

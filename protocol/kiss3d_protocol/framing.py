@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, Union, cast
 
-import msgpack
+import msgpack  # pyright: ignore[reportMissingTypeStubs]
 from cattrs import Converter
 from cattrs.strategies import configure_tagged_union
 
@@ -92,15 +92,18 @@ def pack_map(fields: dict[str, Any]) -> bytes:
 def unpack_map(data: Blob, what: str = "message") -> dict[str, Any]:
     """One msgpack map within the limits of an envelope. Raises :class:`MessageMalformed`."""
     try:
-        value: Any = msgpack.unpackb(  # pyright: ignore[reportUnknownMemberType]
-            data,
-            raw=False,
-            strict_map_key=True,
-            max_str_len=MAX_STRING,
-            max_bin_len=0,
-            max_ext_len=0,
-            max_array_len=MAX_ENTRIES,
-            max_map_len=MAX_ENTRIES,
+        value = cast(
+            object,
+            msgpack.unpackb(  # pyright: ignore[reportUnknownMemberType]
+                data,
+                raw=False,
+                strict_map_key=True,
+                max_str_len=MAX_STRING,
+                max_bin_len=0,
+                max_ext_len=0,
+                max_array_len=MAX_ENTRIES,
+                max_map_len=MAX_ENTRIES,
+            ),
         )
     except Exception as error:
         # msgpack raises a dozen classes for bad bytes (ValueError, StackError, UnicodeDecodeError, ...).

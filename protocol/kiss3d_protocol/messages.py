@@ -286,9 +286,7 @@ class Cancelled(Event):
     """The job was cancelled."""
 
 
-JobEvent = (
-    Queued | StageStarted | Progress | Preview | MeshReady | WarningRaised | Finished | Failed | Cancelled
-)
+JobEvent = Queued | StageStarted | Progress | Preview | MeshReady | WarningRaised | Finished | Failed | Cancelled
 ServerMessage = Welcome | Pong | Refused | JobList | JobEvent
 
 TERMINAL_EVENTS = (Finished, Failed, Cancelled)

@@ -97,9 +97,7 @@ def _expect(name: str, ref: ArrayRef, dtype: str, shape: tuple[int | None, int],
         wanted = f"({'any' if rows is None else rows}, {columns})"
         raise MessageMalformed(f"The mesh's {name} should be {dtype} {wanted}, not {ref.dtype} {ref.shape}.")
     if ref.shape[0] > most_rows:
-        raise MessageTooLarge(
-            f"The mesh's {name} have {ref.shape[0]:,} rows; at most {most_rows:,} are allowed."
-        )
+        raise MessageTooLarge(f"The mesh's {name} have {ref.shape[0]:,} rows; at most {most_rows:,} are allowed.")
 
 
 class BlobWriter:

@@ -1,0 +1,182 @@
+"""A client of a backend: one thread owns the connection, news come through a queue.
+
+The user's side never blocks unless it asks to: :meth:`Client.poll` looks, :meth:`Client.wait` waits.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from kiss3d_protocol.address import Address, parse_address
+from kiss3d_protocol.diagnose import diagnose
+from kiss3d_protocol.errors import ConnectionFailed
+from kiss3d_protocol.messages import Submit, Welcome
+from kiss3d_protocol.payloads import Blob
+from kiss3d_protocol.session import ClientSession, LinkChanged, LinkState, News
+from kiss3d_protocol.transport import Transport
+from kiss3d_protocol.transport.zeromq import ZeroMQTransport
+
+DIAGNOSE_AFTER_SECONDS = 2.5
+"""How long a backend may stay silent at first before the reason is looked for."""
+
+
+class Client:
+    """Talks to one backend until :meth:`close`; reconnects and resumes by itself.
+
+    ``address`` is ``tcp://HOST:PORT`` (raises :class:`AddressInvalid`); ``client_name`` is name/version.
+    News are :class:`LinkChanged` and :class:`Received`, in the order in which they happened. While the backend has
+    never answered, a LinkChanged with an ``error`` says why, again each time that the reason changes; the client
+    goes on trying.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        client_name: str,
+        *,
+        transport: Callable[[Address], Transport] = ZeroMQTransport,
+        diagnosis: Callable[[Address], ConnectionFailed] = diagnose,
+        diagnose_after: float = DIAGNOSE_AFTER_SECONDS,
+    ) -> None:
+        self.address = parse_address(address)
+        self._session = ClientSession(client_name)
+        self._transport = transport(self.address)
+        self._diagnosis = diagnosis
+        self._diagnose_after = diagnose_after
+        self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="kiss3d-client", daemon=True)
+        self._thread.start()
+
+    def poll(self) -> News | None:
+        """The next piece of news, or None; never blocks."""
+        try:
+            return self._news.get_nowait()
+        except queue.Empty:
+            return None
+
+    def wait(self, timeout: float) -> News | None:
+        """The next piece of news, or None after ``timeout`` seconds."""
+        try:
+            return self._news.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def connected(self, timeout: float) -> Welcome:
+        """Waits for the backend's welcome.
+
+        For programs that cannot do anything without a backend. Raises the reason: a :class:`ConnectionFailed` or
+        :class:`ProtocolVersionMismatch`. News other than those of the connection must not be expected yet.
+        """
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            news = self.wait(left)
+            if isinstance(news, LinkChanged):
+                if news.welcome is not None:
+                    return news.welcome
+                if news.error is not None:
+                    raise news.error
+        raise self._diagnosis(self.address)
+
+    def submit(self, submit: Submit, blobs: Sequence[Blob]) -> None:
+        """Makes a job and follows it."""
+        self._command(lambda: self._session.submit(submit, blobs))
+
+    def attach(self, job: str, after: int = 0) -> None:
+        """Follows a job from the event after number ``after``."""
+        self._command(lambda: self._session.attach(job, after))
+
+    def cancel(self, job: str) -> None:
+        """Asks for the end of a job; its ``cancelled`` event says that it has ended."""
+        self._command(lambda: self._session.cancel(job))
+
+    def list_jobs(self, limit: int = 100) -> None:
+        """Asks for the newest jobs; the answer is a :class:`JobList`."""
+        self._command(lambda: self._session.list_jobs(limit))
+
+    def close(self) -> None:
+        """Ends the thread and the connection. What was asked before still leaves."""
+        if self._thread.is_alive():
+            self._commands.put(None)
+            self._transport.wake()
+            self._thread.join(timeout=5.0)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _command(self, command: Callable[[], None]) -> None:
+        self._commands.put(command)
+        self._transport.wake()
+
+    def _run(self) -> None:
+        session, transport = self._session, self._transport
+        doctor = _Diagnosis(self.address, self._diagnosis, self._diagnose_after)
+        try:
+            while self._carry_out_commands():
+                pause = session.tick(time.monotonic())
+                while session.outgoing:
+                    transport.send(session.outgoing.popleft())
+                frames = transport.receive(min(pause, 0.5))
+                if frames is not None:
+                    session.receive(frames, time.monotonic())
+                while session.news:
+                    self._news.put(session.news.popleft())
+                found = doctor.look(session.state is LinkState.CONNECTING)
+                if found is not None:
+                    self._news.put(LinkChanged(LinkState.CONNECTING, None, found))
+            while session.outgoing:
+                transport.send(session.outgoing.popleft())
+        finally:
+            transport.close()
+
+    def _carry_out_commands(self) -> bool:
+        while True:
+            try:
+                command = self._commands.get_nowait()
+            except queue.Empty:
+                return True
+            if command is None:
+                return False
+            command()
+
+
+class _Diagnosis:
+    """Looks for the reason of a silence in a thread of its own, and tells it when it is a new one."""
+
+    def __init__(self, address: Address, diagnosis: Callable[[Address], ConnectionFailed], after: float) -> None:
+        self._address = address
+        self._diagnosis = diagnosis
+        self._pause = after
+        self._due = time.monotonic() + after
+        self._found: queue.SimpleQueue[ConnectionFailed] = queue.SimpleQueue()
+        self._told: str | None = None
+        self._running = False
+
+    def look(self, silent: bool) -> ConnectionFailed | None:
+        """Starts a look when one is due; returns its finding once while the silence lasts."""
+        if not silent:
+            return None
+        if not self._running and time.monotonic() >= self._due:
+            self._running = True
+            threading.Thread(target=self._search, name="kiss3d-diagnosis", daemon=True).start()
+        try:
+            found = self._found.get_nowait()
+        except queue.Empty:
+            return None
+        self._running, self._due = False, time.monotonic() + self._pause
+        if found.message == self._told:
+            return None
+        self._told = found.message
+        return found
+
+    def _search(self) -> None:
+        self._found.put(self._diagnosis(self._address))

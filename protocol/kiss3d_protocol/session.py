@@ -1,0 +1,228 @@
+"""The client's half of a connection as a pure state machine: frames and seconds in, frames and news out.
+
+It holds no socket, no thread and no clock, so that every order of events can be tested. It carries out SPEC.md,
+sections 3 and 4: hello, heartbeats, attaching again after a loss, sending unanswered submits again, dropping doubled
+events and asking for missing ones.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum
+
+from attrs import define, frozen
+
+from kiss3d_protocol.errors import (
+    HelloRequired,
+    Kiss3DError,
+    ProtocolError,
+    ProtocolVersionMismatch,
+    error_from_wire,
+)
+from kiss3d_protocol.framing import decode_server, encode, version_mismatch
+from kiss3d_protocol.messages import (
+    TERMINAL_EVENTS,
+    Attach,
+    Cancel,
+    ClientMessage,
+    Event,
+    Hello,
+    JobList,
+    ListJobs,
+    Ping,
+    Pong,
+    Refused,
+    ServerMessage,
+    Submit,
+    Welcome,
+)
+from kiss3d_protocol.payloads import Blob
+from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_MAJOR, PROTOCOL_VERSION, major_of
+
+HELLO_EVERY_SECONDS = 1.0
+LOST_AFTER_HEARTBEATS = 3
+
+
+class LinkState(Enum):
+    """How the connection stands. FAILED is final: the peer will never understand us."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    LOST = "lost"
+    FAILED = "failed"
+
+
+@frozen
+class LinkChanged:
+    """The connection changed. ``welcome`` is there when connected; ``error`` says why it is not."""
+
+    state: LinkState
+    welcome: Welcome | None = None
+    error: Kiss3DError | None = None
+
+
+@frozen
+class Received:
+    """A message for the user of the client: an event, a refusal or a job list, with its blobs."""
+
+    message: ServerMessage
+    blobs: Sequence[Blob] = ()
+
+
+News = LinkChanged | Received
+
+
+@define
+class _Followed:
+    """A job whose events the user wants. ``submit`` is kept until it has been answered."""
+
+    last_number: int
+    submit: Submit | None = None
+    blobs: Sequence[Blob] = ()
+
+
+class ClientSession:
+    """Feed it with :meth:`receive` and :meth:`tick`; then take :attr:`outgoing` and :attr:`news`."""
+
+    def __init__(self, client_name: str) -> None:
+        self.client_name = client_name
+        self.state = LinkState.CONNECTING
+        self.welcome: Welcome | None = None
+        self.outgoing: deque[list[Blob]] = deque()
+        self.news: deque[News] = deque()
+        self._followed: dict[str, _Followed] = {}
+        self._waiting: deque[ClientMessage] = deque()
+        self._next_hello = 0.0
+        self._last_heard = 0.0
+        self._last_sent = 0.0
+
+    # -- what the user wants ------------------------------------------------------------------------
+
+    def submit(self, submit: Submit, blobs: Sequence[Blob]) -> None:
+        """Makes a job; sent again after a loss until the backend has answered."""
+        self._followed[submit.job] = _Followed(0, submit, blobs)
+        if self.state is LinkState.CONNECTED:
+            self._send(submit, blobs)
+
+    def attach(self, job: str, after: int) -> None:
+        """Follows a job from the event after number ``after``."""
+        self._followed[job] = _Followed(after)
+        if self.state is LinkState.CONNECTED:
+            self._send(Attach(job, after))
+
+    def cancel(self, job: str) -> None:
+        """Asks the backend to stop a job."""
+        self._send_or_keep(Cancel(job))
+
+    def list_jobs(self, limit: int) -> None:
+        """Asks for a job list."""
+        self._send_or_keep(ListJobs(limit))
+
+    # -- what happens -------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> float:
+        """Does what is due at ``now`` (seconds of any steady clock); returns the seconds until the next call."""
+        if self.state is LinkState.FAILED:
+            return 3600.0
+        if self.state is not LinkState.CONNECTED:
+            if now >= self._next_hello:
+                self._next_hello = now + HELLO_EVERY_SECONDS
+                self._send(Hello(PROTOCOL_VERSION, self.client_name))
+            return self._next_hello - now
+        heartbeat = self.welcome.heartbeat_seconds if self.welcome else HEARTBEAT_SECONDS
+        if now - self._last_heard > LOST_AFTER_HEARTBEATS * heartbeat:
+            self._lose(now)
+            return self.tick(now)
+        if now - self._last_sent >= heartbeat:
+            self._last_sent = now
+            self._send(Ping())
+        return heartbeat / 4
+
+    def receive(self, frames: Sequence[Blob], now: float) -> None:
+        """Takes one message from the backend. Messages that break the protocol are dropped."""
+        if self.state is LinkState.FAILED:
+            return
+        try:
+            message, blobs = decode_server(frames)
+        except ProtocolVersionMismatch as error:
+            self._fail(error)
+            return
+        except ProtocolError as error:
+            # A stranger's bytes must not end a session; a backend's must not be lost in silence.
+            if self.state is LinkState.CONNECTED:
+                self.news.append(LinkChanged(self.state, self.welcome, error))
+            return
+        self._last_heard = now
+        match message:
+            case Welcome():
+                self._welcomed(message, now)
+            case Pong():
+                pass
+            case Refused():
+                self._refused(message, now)
+            case JobList():
+                self.news.append(Received(message))
+            case _:
+                self._event(message, blobs)
+
+    def _welcomed(self, welcome: Welcome, now: float) -> None:
+        if major_of(welcome.protocol) != PROTOCOL_MAJOR:
+            self._fail(version_mismatch(welcome.protocol))
+            return
+        repeated = self.state is LinkState.CONNECTED and self.welcome == welcome
+        self.state, self.welcome, self._last_sent = LinkState.CONNECTED, welcome, now
+        if repeated:
+            return
+        self.news.append(LinkChanged(self.state, welcome))
+        for job, followed in self._followed.items():
+            if followed.submit is not None:
+                self._send(followed.submit, followed.blobs)
+            else:
+                self._send(Attach(job, followed.last_number))
+        while self._waiting:
+            self._send(self._waiting.popleft())
+
+    def _refused(self, refused: Refused, now: float) -> None:
+        if refused.code == ProtocolVersionMismatch.code:
+            self._fail(error_from_wire(refused.code, refused.message, refused.remedy))
+        elif refused.code == HelloRequired.code:
+            if self.state is LinkState.CONNECTED:
+                self._lose(now)
+        else:
+            if refused.job is not None and refused.about in ("submit", "attach"):
+                self._followed.pop(refused.job, None)
+            self.news.append(Received(refused))
+
+    def _event(self, event: Event, blobs: Sequence[Blob]) -> None:
+        followed = self._followed.get(event.job)
+        if followed is None:
+            return
+        followed.submit, followed.blobs = None, ()
+        if event.number:
+            if event.number <= followed.last_number:
+                return
+            if event.number > followed.last_number + 1:
+                self._send(Attach(event.job, followed.last_number))
+                return
+            followed.last_number = event.number
+        if isinstance(event, TERMINAL_EVENTS):
+            del self._followed[event.job]
+        self.news.append(Received(event, blobs))  # pyright: ignore[reportArgumentType]
+
+    def _lose(self, now: float) -> None:
+        self.state, self._next_hello = LinkState.LOST, now
+        self.news.append(LinkChanged(self.state))
+
+    def _fail(self, error: Kiss3DError) -> None:
+        self.state = LinkState.FAILED
+        self.news.append(LinkChanged(self.state, None, error))
+
+    def _send_or_keep(self, message: ClientMessage) -> None:
+        if self.state is LinkState.CONNECTED:
+            self._send(message)
+        else:
+            self._waiting.append(message)
+
+    def _send(self, message: ClientMessage, blobs: Sequence[Blob] = ()) -> None:
+        self.outgoing.append(encode(message, blobs))
