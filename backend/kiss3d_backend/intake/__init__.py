@@ -1,0 +1,1 @@
+"""Reading pictures that come from outside: formats, limits, orientation, bit depths."""

@@ -1,0 +1,26 @@
+"""What is known about a run after it."""
+
+from __future__ import annotations
+
+import attrs
+
+from kiss3d_backend.pipeline.events import JobWarning
+
+
+@attrs.frozen
+class StageReport:
+    """One stage that ran. ``seconds``: wall-clock time."""
+
+    name: str
+    title: str
+    seconds: float
+
+
+@attrs.frozen
+class RunReport:
+    """A finished run. ``seconds``: wall-clock time of the whole."""
+
+    recipe: str
+    stages: tuple[StageReport, ...]
+    warnings: tuple[JobWarning, ...]
+    seconds: float

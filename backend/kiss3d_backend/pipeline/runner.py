@@ -1,0 +1,98 @@
+"""Runs a recipe: events, times, cancel, and every failure as an error that a person can read."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import warnings
+from typing import TypeVar
+
+from kiss3d_backend.pipeline.clock import JobClock
+from kiss3d_backend.pipeline.events import EventSink, JobWarning, MeshQuality
+from kiss3d_backend.pipeline.recipe import JobInputs, Recipe
+from kiss3d_backend.pipeline.report import RunReport, StageReport
+from kiss3d_backend.pipeline.stage import Stage, StageContext
+from kiss3d_backend.pipeline.types import Mesh
+from kiss3d_protocol.errors import JobCancelled, Kiss3DError, OutOfMemory, StageFailed
+
+_log = logging.getLogger(__name__)
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+class _RecipeRun:
+    """One run of one recipe; see :class:`kiss3d_backend.pipeline.recipe.Run`."""
+
+    def __init__(self, recipe: Recipe, seed: int, sink: EventSink, cancel: threading.Event) -> None:
+        self.stage_reports: list[StageReport] = []
+        self.warnings: list[JobWarning] = []
+        self._recipe = recipe
+        self._seed = seed
+        self._sink = sink
+        self._cancel = cancel
+        self._clock = JobClock([stage.weight for stage in recipe.stages])
+
+    def stage(self, stage: Stage[In, Out], value: In) -> Out:
+        index = len(self.stage_reports)
+        if index >= len(self._recipe.stages) or self._recipe.stages[index] is not stage:
+            raise AssertionError(f"recipe {self._recipe.name!r} runs {stage.name!r} out of its declared order")
+        context = StageContext(
+            stage=stage.name,
+            index=index,
+            seed=self._seed,
+            sink=self._sink,
+            cancel=self._cancel,
+            clock=self._clock,
+        )
+        self._sink.stage_started(stage.name, stage.title, index, len(self._recipe.stages))
+        context.progress(0, 1)
+        started = time.monotonic()
+        result = _run_stage(stage, value, context)
+        seconds = time.monotonic() - started
+        context.progress(1, 1)
+        self.stage_reports.append(StageReport(stage.name, stage.title, seconds))
+        self.warnings += context.warnings
+        return result
+
+    def mesh_ready(self, mesh: Mesh, quality: MeshQuality) -> None:
+        if self._cancel.is_set():
+            raise JobCancelled("The job was cancelled.")
+        self._sink.mesh_ready(mesh, quality)
+
+
+def _run_stage(stage: Stage[In, Out], value: In, context: StageContext) -> Out:
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            result = stage.run(value, context)
+    except Kiss3DError:
+        raise
+    except MemoryError as error:
+        raise OutOfMemory(f'The machine ran out of memory during "{stage.title}".') from error
+    except Exception as error:
+        _log.exception("stage %s failed", stage.name)
+        raise StageFailed(f'The step "{stage.title}" failed: {type(error).__name__}: {error}') from error
+    for warning in caught:
+        _log.warning("stage %s: %s: %s", stage.name, warning.category.__name__, warning.message)
+    return result
+
+
+def run_recipe(recipe: Recipe, inputs: JobInputs, sink: EventSink, cancel: threading.Event) -> RunReport:
+    """Runs ``recipe`` on ``inputs``; its events go to ``sink``, the last one being the final mesh.
+
+    Raises a :class:`Kiss3DError` of a stage as it is, :class:`JobCancelled` soon after ``cancel`` is set,
+    :class:`OutOfMemory` for a MemoryError, and :class:`StageFailed`, which names the stage, for anything else
+    that goes wrong within one.
+    """
+    started = time.monotonic()
+    run = _RecipeRun(recipe, inputs.seed, sink, cancel)
+    mesh = recipe.wire(inputs, run)
+    run.mesh_ready(mesh, "final")
+    return RunReport(
+        recipe=recipe.name,
+        stages=tuple(run.stage_reports),
+        warnings=tuple(run.warnings),
+        seconds=time.monotonic() - started,
+    )

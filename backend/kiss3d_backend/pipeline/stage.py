@@ -1,0 +1,78 @@
+"""A stage: one step of a recipe that people can name, with one input and one output."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kiss3d_backend.pipeline.clock import JobClock
+from kiss3d_backend.pipeline.events import EventSink, JobWarning
+from kiss3d_backend.pipeline.types import Picture, Texture
+from kiss3d_protocol.errors import JobCancelled
+
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+
+
+class StageContext:
+    """What a stage may use of the job that it runs in.
+
+    ``seed``: the job's. ``generator``: random numbers from that seed, of this stage alone, so that a change in
+    one stage does not change the numbers of the next.
+    """
+
+    def __init__(
+        self, *, stage: str, index: int, seed: int, sink: EventSink, cancel: threading.Event, clock: JobClock
+    ) -> None:
+        self.seed = seed
+        self.generator = np.random.default_rng([seed, index])
+        self.warnings: list[JobWarning] = []
+        self._stage = stage
+        self._index = index
+        self._sink = sink
+        self._cancel = cancel
+        self._clock = clock
+
+    def check_cancelled(self) -> None:
+        """Raises :class:`JobCancelled` when somebody cancelled the job. Call it at least every 0.5 s."""
+        if self._cancel.is_set():
+            raise JobCancelled("The job was cancelled.")
+
+    def progress(self, step: int, steps: int) -> None:
+        """Tells that ``step`` of ``steps`` are done; raises :class:`JobCancelled` when the job was cancelled."""
+        self.check_cancelled()
+        fraction, eta_seconds = self._clock.advance(self._index, step, steps)
+        self._sink.progress(self._stage, step, steps, fraction, eta_seconds)
+
+    def preview(self, image: Picture | Texture | NDArray[np.uint8]) -> None:
+        """Shows a picture; an array is (H, W, 3) or (H, W, 4) uint8."""
+        if isinstance(image, Picture):
+            image = image.rgba
+        elif isinstance(image, Texture):
+            image = image.pixels
+        self._sink.preview(self._stage, image)
+
+    def warn(self, code: str, message: str, remedy: str) -> None:
+        """Tells the user something that does not stop the job. ``code`` is stable and dotted."""
+        self.warnings.append(JobWarning(code, message, remedy))
+        self._sink.warning(code, message, remedy)
+
+
+class Stage(ABC, Generic[In, Out]):
+    """One step of a recipe. It holds settings only: what it makes depends on its input and its context.
+
+    ``name``: stable, unique within a recipe. ``title``: a few words for people. ``weight``: its share of the
+    recipe's time, relative to the other stages.
+    """
+
+    name: str
+    title: str
+    weight: float
+
+    @abstractmethod
+    def run(self, value: In, context: StageContext) -> Out:
+        """Does the work. Calls ``context.progress`` at least every 0.3 s where the libraries allow it."""

@@ -1,0 +1,37 @@
+"""What flows from stage to stage. :class:`Mesh` and :class:`Texture` are the mesh package's own, named here too."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from kiss3d_backend.mesh.types import Mesh, Texture
+
+__all__ = ["Cutout", "Mesh", "Picture", "Texture"]
+
+
+@attrs.frozen(eq=False)
+class Picture:
+    """A decoded picture.
+
+    ``rgba``: (H, W, 4) uint8, sRGB with straight alpha, row 0 at the top, upright.
+    """
+
+    rgba: NDArray[np.uint8]
+
+
+@attrs.frozen(eq=False)
+class Cutout:
+    """The object alone, centred in a square.
+
+    ``rgba``: (S, S, 4) uint8, sRGB with straight alpha, row 0 at the top. Alpha is the matte. Colours are the
+    object's own, also where the matte is partial or zero: nothing of the background is left in them. The
+    object's longer side takes :data:`OBJECT_SHARE` of S.
+    """
+
+    rgba: NDArray[np.uint8]
+
+
+OBJECT_SHARE = 0.85
+"""The part of a cut-out's side that the object takes (as in the published pipeline)."""
