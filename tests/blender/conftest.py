@@ -29,11 +29,16 @@ def _rigs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     scratch = tmp_path_factory.mktemp("bpy")
     wanted: dict[str, Callable[[], Any]] = {}
     for item in request.session.items:
-        version = getattr(item, "callspec", None) and item.callspec.params.get("bpy_env")
+        version = _parameters(item).get("bpy_env")
         if version:
             wanted.setdefault(version, lambda version=version: ensure_bpy_env(version, scratch))
     with ThreadPoolExecutor(max_workers=2) as pool:
         yield {name: pool.submit(set_up) for name, set_up in wanted.items()}
+
+
+def _parameters(item: pytest.Item) -> dict[str, Any]:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params if callspec else {}
 
 
 def _ready(rigs: dict[str, Future[Any]], name: str) -> Any:

@@ -2,6 +2,7 @@
 
 Plain Blender Python: no test library is there.
 """
+# pyright: reportMissingImports=false
 
 import contextlib
 import json
