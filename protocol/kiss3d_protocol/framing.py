@@ -43,7 +43,8 @@ def _strict_float(value: Any, _: Any) -> float:
     return float(value)
 
 
-def _make_converter() -> Converter:
+def make_converter() -> Converter:
+    """A converter of protocol classes; primitives are taken as they are, never coerced."""
     converter = Converter(detailed_validation=False)
     for kind in (bool, int, str):
         converter.register_structure_hook(kind, _strict(kind))
@@ -58,8 +59,8 @@ def _make_converter() -> Converter:
     return converter
 
 
-CONVERTER = _make_converter()
-"""The converter of all protocol classes; primitives are taken as they are, never coerced."""
+CONVERTER = make_converter()
+"""The converter of the messages of this protocol."""
 
 
 def encode(message: ClientMessage | ServerMessage, blobs: Sequence[Blob] = ()) -> list[Blob]:
@@ -128,10 +129,10 @@ def _decode(frames: Sequence[Blob], union: type[M], most_bytes: int) -> tuple[M,
     return message, blobs
 
 
-def structure(fields: dict[str, Any], kind: type[M]) -> M:
+def structure(fields: dict[str, Any], kind: type[M], converter: Converter = CONVERTER) -> M:
     """An object of ``kind`` from plain values. Raises :class:`MessageMalformed`."""
     try:
-        return CONVERTER.structure(fields, kind)
+        return converter.structure(fields, kind)
     except Kiss3DError:
         raise
     except Exception as error:

@@ -1,0 +1,298 @@
+"""``kiss3d serve``: the ROUTER socket and the loop around the broker. Imports no torch and no numpy."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import queue
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator
+from pathlib import Path
+from types import FrameType
+
+import zmq
+from attrs import field, frozen
+from filelock import FileLock, Timeout
+
+from kiss3d_backend import __version__
+from kiss3d_backend.broker.broker import Broker
+from kiss3d_backend.broker.outbox import Letter
+from kiss3d_backend.broker.sessions import Session, Sessions
+from kiss3d_backend.config import DEFAULT_RECIPES, DataDir, WorkerLimits
+from kiss3d_backend.devices.probe import probe_device
+from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.jobs.book import JobBook, load_blobs
+from kiss3d_backend.jobs.store import JobStore
+from kiss3d_backend.models.offers import preset_offers
+from kiss3d_backend.worker.supervisor import Notice, Supervisor
+from kiss3d_protocol.address import Address
+from kiss3d_protocol.errors import AddressInUse, AddressInvalid, ArtifactLost, BindRefused
+from kiss3d_protocol.framing import MAGIC, MAX_BLOB_TO_SERVER, MAX_FRAMES, encode
+from kiss3d_protocol.messages import Welcome
+from kiss3d_protocol.payloads import Blob
+from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_VERSION
+
+_log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.1
+RETRY_SECONDS = 0.02
+PICTURE_INTAKE = "kiss3d_backend.intake.picture"
+UNREAD_MESSAGES = 8
+"""Messages that the socket holds for a client that does not read; the rest waits in its outbox, coalesced."""
+
+
+@frozen
+class ServeConfig:
+    """How a backend runs. ``private``: its unfinished jobs are cancelled when it ends."""
+
+    bind: Address
+    data_dir: DataDir
+    recipes: str = DEFAULT_RECIPES
+    private: bool = False
+    worker: WorkerLimits = field(factory=WorkerLimits)
+
+
+@frozen
+class Ready:
+    """What a backend tells when it can be talked to."""
+
+    address: str
+    instance: str
+
+
+def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: threading.Event) -> None:
+    """Runs a backend until ``stop`` is set, or the process is told to end.
+
+    Raises :class:`BindRefused`, :class:`AddressInUse`, :class:`AddressInvalid`, :class:`DataDirectoryUnusable`.
+    """
+    if not config.bind.is_loopback:
+        raise BindRefused(
+            f"{config.bind} can be reached from other machines, which needs keys; this version has none yet."
+        )
+    instance = str(uuid.uuid4())
+    with contextlib.ExitStack() as stack:
+        socket = stack.enter_context(_bound_socket(config.bind))
+        data = config.data_dir.create()
+        stack.enter_context(_alive(data.backends, instance))
+        store = JobStore(data.database)
+        stack.callback(store.close)
+        book = JobBook(store, Artifacts(data.artifacts), instance)
+        server = _Server(config, socket, book, instance)
+        stack.callback(server.close)
+        if not config.private:
+            book.adopt(lambda backend: _is_dead(data.backends, backend))
+        ready(Ready(str(socket.getsockopt_string(zmq.LAST_ENDPOINT)).rstrip("\0"), instance))
+        server.run(stop)
+
+
+class _Server:
+    """The loop: socket to broker, worker's words to broker, outboxes to socket."""
+
+    def __init__(self, config: ServeConfig, socket: zmq.Socket[bytes], book: JobBook, instance: str) -> None:
+        self._config = config
+        self._socket = socket
+        self._book = book
+        self._notices: queue.SimpleQueue[Notice] = queue.SimpleQueue()
+        self._bell = _Bell()
+        self._supervisor = Supervisor(
+            [
+                sys.executable,
+                "-m",
+                "kiss3d_backend.worker.main",
+                "--artifacts",
+                str(config.data_dir.artifacts),
+                "--recipes",
+                config.recipes,
+            ],
+            self._notify,
+            config.worker,
+        )
+        self._broker = Broker(
+            book, self._supervisor, Sessions(), instance, lambda: make_welcome(instance), _check_picture
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._bell.socket, zmq.POLLIN)
+        self._broker.tick(time.monotonic())
+        # Needed at the first submit; loaded now, while the worker starts, it delays neither that nor readiness.
+        importlib.import_module(PICTURE_INTAKE)
+        unsent = False
+        while not stop.is_set():
+            ready = dict(poller.poll(int(1000 * (RETRY_SECONDS if unsent else TICK_SECONDS))))
+            if self._bell.socket in ready:
+                self._bell.silence()
+            if self._socket in ready:
+                self._receive_all()
+            while not self._notices.empty():
+                self._broker.hear(self._notices.get_nowait())
+            self._broker.tick(time.monotonic())
+            unsent = self._send_all()
+
+    def close(self) -> None:
+        self._supervisor.close()
+        if self._config.private:
+            self._book.abandon()
+        self._bell.close()
+
+    def _notify(self, notice: Notice) -> None:
+        self._notices.put(notice)
+        self._bell.ring()
+
+    def _receive_all(self) -> None:
+        # At most so many in a row, so that a flood of one client does not keep the worker waiting.
+        for _ in range(64):
+            try:
+                identity = self._socket.recv(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            frames: list[Blob] = []
+            while self._socket.getsockopt(zmq.RCVMORE):
+                frame = self._socket.recv()
+                if len(frames) <= MAX_FRAMES:
+                    frames.append(frame)
+            answer = self._broker.receive(identity, frames, time.monotonic())
+            if answer is not None:
+                with contextlib.suppress(zmq.Again, zmq.ZMQError):
+                    self._socket.send_multipart([identity, *encode(answer)], zmq.DONTWAIT)
+
+    def _send_all(self) -> bool:
+        """Sends what clients can take; True when something has to wait."""
+        waiting = False
+        for session in self._broker.sessions:
+            waiting |= self._send_to(session)
+        return waiting
+
+    def _send_to(self, session: Session) -> bool:
+        while (letter := session.outbox.peek()) is not None:
+            try:
+                self._socket.send_multipart([session.identity, *self._frames(letter)], zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return True
+            except zmq.ZMQError as error:
+                _log.info("client %s cannot be reached (%s)", session.client, error)
+                self._broker.sessions.close(session)
+                return False
+            session.outbox.drop()
+        return False
+
+    def _frames(self, letter: Letter) -> list[Blob]:
+        try:
+            blobs = load_blobs(self._book.artifacts, letter.artifacts)
+        except ArtifactLost as error:
+            _log.error("%s", error)
+            blobs = []
+        if isinstance(letter.content, bytes):
+            return [MAGIC, letter.content, *blobs]
+        return encode(letter.content, blobs)
+
+
+class _Bell:
+    """Wakes the loop from other threads."""
+
+    def __init__(self) -> None:
+        self._context = zmq.Context()
+        self.socket = self._context.socket(zmq.PULL)
+        self.socket.bind("inproc://bell")
+        self._ringer = self._context.socket(zmq.PUSH)
+        self._ringer.connect("inproc://bell")
+        self._lock = threading.Lock()
+
+    def ring(self) -> None:
+        """Thread-safe."""
+        with self._lock, contextlib.suppress(zmq.ZMQError):
+            self._ringer.send(b"", zmq.DONTWAIT)
+
+    def silence(self) -> None:
+        with contextlib.suppress(zmq.Again):
+            while True:
+                self.socket.recv(zmq.DONTWAIT)
+
+    def close(self) -> None:
+        with self._lock:
+            self._ringer.close(linger=0)
+        self.socket.close(linger=0)
+        self._context.term()
+
+
+def _check_picture(data: bytes) -> None:
+    importlib.import_module(PICTURE_INTAKE).inspect_picture(data)
+
+
+def make_welcome(instance: str) -> Welcome:
+    """The welcome of this backend as things stand now."""
+    return Welcome(
+        protocol=PROTOCOL_VERSION,
+        server=f"kiss3d/{__version__}",
+        instance=instance,
+        heartbeat_seconds=HEARTBEAT_SECONDS,
+        device=probe_device(),
+        presets=preset_offers(),
+    )
+
+
+@contextlib.contextmanager
+def _bound_socket(address: Address) -> Generator[zmq.Socket[bytes]]:
+    context = zmq.Context()
+    socket = context.socket(zmq.ROUTER)
+    try:
+        socket.setsockopt(zmq.LINGER, 500)
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_BLOB_TO_SERVER)
+        socket.setsockopt(zmq.SNDHWM, UNREAD_MESSAGES)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
+        socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        socket.setsockopt(zmq.IPV6, int(address.host.startswith("[")))
+        try:
+            socket.bind(str(address).replace("localhost", "127.0.0.1"))
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EADDRINUSE:
+                raise AddressInUse(f"Another program uses {address} already.") from error
+            raise AddressInvalid(f"{address} cannot be listened on ({error.strerror}).") from error
+        yield socket
+    finally:
+        socket.close()
+        context.term()
+
+
+@contextlib.contextmanager
+def _alive(folder: Path, instance: str) -> Generator[None]:
+    """Holds the lock file by which other backends of the data directory know that this one runs."""
+    path = folder / f"{instance}.lock"
+    lock = FileLock(path)
+    lock.acquire(timeout=0)
+    try:
+        yield
+    finally:
+        lock.release()
+        path.unlink(missing_ok=True)
+
+
+def _is_dead(folder: Path, instance: str) -> bool:
+    path = folder / f"{instance}.lock"
+    if not path.exists():
+        return True
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    path.unlink(missing_ok=True)
+    return True
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """Ctrl-C and SIGTERM set ``stop``; call it on the main thread."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)

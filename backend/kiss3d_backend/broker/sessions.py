@@ -1,0 +1,69 @@
+"""The clients that have said hello, and which jobs each of them follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from attrs import define, field
+
+from kiss3d_backend.broker.outbox import Letter, Outbox
+from kiss3d_protocol.version import HEARTBEAT_SECONDS
+
+FORGOTTEN_AFTER_HEARTBEATS = 10
+
+
+@define(eq=False)
+class Session:
+    """One connection of one client."""
+
+    identity: bytes
+    client: str
+    last_heard: float
+    outbox: Outbox = field(factory=Outbox)
+    follows: set[str] = field(factory=set[str])
+
+
+class Sessions:
+    """All connections, by the identity that the socket gave them."""
+
+    def __init__(self, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
+        self._patience = FORGOTTEN_AFTER_HEARTBEATS * heartbeat_seconds
+        self._by_identity: dict[bytes, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_identity)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._by_identity.values()))
+
+    def open(self, identity: bytes, client: str, now: float) -> Session:
+        """A client said hello. Saying it again keeps what it follows."""
+        session = self._by_identity.get(identity)
+        if session is None:
+            session = self._by_identity[identity] = Session(identity, client, now)
+        session.last_heard = now
+        return session
+
+    def get(self, identity: bytes, now: float) -> Session | None:
+        """The session that a message belongs to, or None for a stranger."""
+        session = self._by_identity.get(identity)
+        if session is not None:
+            session.last_heard = now
+        return session
+
+    def close(self, session: Session) -> None:
+        """Its jobs go on; the client comes back with a hello."""
+        self._by_identity.pop(session.identity, None)
+
+    def expire(self, now: float) -> list[Session]:
+        """Forgets silent clients and those that do not read; returns them."""
+        gone = [s for s in self if now - s.last_heard > self._patience or s.outbox.full]
+        for session in gone:
+            self.close(session)
+        return gone
+
+    def publish(self, job: str, letter: Letter) -> None:
+        """Puts a letter into the outbox of each client that follows the job."""
+        for session in self:
+            if job in session.follows:
+                session.outbox.put(letter)

@@ -1,0 +1,121 @@
+"""``kiss3d``: the command line. Each command is in :mod:`kiss3d_backend.commands`; this file only reads options.
+
+The commands import what they need when they run, so that ``kiss3d serve`` is ready in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from kiss3d_backend.config import DEFAULT_RECIPES
+from kiss3d_protocol.errors import Kiss3DError, ParamsInvalid
+from kiss3d_protocol.params import DEFAULT_PRESET, MAX_SEED, GenerateParams
+from kiss3d_protocol.version import DEFAULT_ADDRESS
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="kiss3d",
+    help="Pictures to textured 3D meshes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DataDirOption = Annotated[Path | None, typer.Option(help="Where jobs and results are kept.")]
+ConnectOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running backend, tcp://HOST:PORT.")]
+
+
+@app.command()
+def generate(
+    picture: Annotated[Path, typer.Argument(help="The picture to make a mesh of.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The GLB file to write.", show_default=False)],
+    preset: Annotated[str, typer.Option(help="draft, fast, balanced or quality.")] = DEFAULT_PRESET,
+    seed: Annotated[int, typer.Option(help=f"0 to {MAX_SEED}.")] = 0,
+    connect: ConnectOption = None,
+    render: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write a picture of the mesh.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a textured mesh of a picture.
+
+    Without --connect a private backend is started for this one job.
+    """
+    from kiss3d_backend.commands.generate import GenerateOptions, run_generate
+
+    try:
+        params = GenerateParams(preset, seed)
+    except ValueError as error:
+        raise ParamsInvalid(f"The seed must be from 0 to {MAX_SEED}, the preset a short name.") from error
+    run_generate(GenerateOptions(picture, output, params, connect, render, as_json))
+
+
+@app.command()
+def serve(
+    bind: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen; port 0 takes a free one.")] = (
+        DEFAULT_ADDRESS
+    ),
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+    until_stdin_closes: Annotated[bool, typer.Option(help="End when standard input is closed.")] = False,
+    private: Annotated[bool, typer.Option(help="Cancel unfinished jobs at the end.")] = False,
+    recipes: Annotated[str, typer.Option(metavar="MODULE:NAME", hidden=True)] = DEFAULT_RECIPES,
+) -> None:
+    """Run a backend that Blender and other clients connect to."""
+    from kiss3d_backend.commands.serve import run_serve
+
+    run_serve(
+        bind=bind,
+        data_dir=data_dir,
+        recipes=recipes,
+        as_json=as_json,
+        until_stdin_closes=until_stdin_closes,
+        private=private,
+    )
+
+
+@app.command()
+def jobs(
+    connect: ConnectOption = None,
+    data_dir: DataDirOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List the newest jobs."""
+    from kiss3d_backend.commands.jobs import run_jobs
+
+    run_jobs(connect=connect, data_dir=data_dir, limit=limit, as_json=as_json)
+
+
+@app.command()
+def doctor(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """Say what this machine can run, and what is wrong with it."""
+    from kiss3d_backend.commands.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(data_dir=data_dir, as_json=as_json))
+
+
+def main() -> NoReturn:
+    """Runs a command. Ends with 0, with the error's own exit code, or with 2 for a wrong option."""
+    try:
+        app()
+    except Kiss3DError as error:
+        _tell_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Cancelled.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    raise AssertionError("typer ends the process itself")
+
+
+def _tell_error(error: Kiss3DError) -> None:
+    if "--json" in sys.argv:
+        told = {"event": "error", "code": error.code, "message": error.message, "remedy": error.remedy}
+        print(json.dumps(told), flush=True)
+    print(f"Error: {error}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""The commands of ``kiss3d``, one file each."""

@@ -1,0 +1,250 @@
+"""``kiss3d generate``: a picture to a GLB, with the stages shown as they run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import define, frozen
+
+from kiss3d_backend import __version__
+from kiss3d_backend.commands.stage_display import StageDisplay
+from kiss3d_backend.models.offers import check_preset
+from kiss3d_backend.private_backend import PrivateBackend
+from kiss3d_protocol.address import parse_address
+from kiss3d_protocol.client import Client
+from kiss3d_protocol.errors import (
+    ConnectionLost,
+    JobCancelled,
+    Kiss3DError,
+    OutputUnwritable,
+    PictureIsDirectory,
+    PictureMissing,
+    PictureTooLarge,
+    PictureUnreadable,
+    StageFailed,
+    error_from_wire,
+)
+from kiss3d_protocol.framing import MAX_BLOB_TO_SERVER
+from kiss3d_protocol.messages import (
+    MAX_NAME,
+    Failed,
+    Finished,
+    JobReport,
+    MeshReady,
+    Refused,
+    Submit,
+    WarningRaised,
+    new_job_id,
+)
+from kiss3d_protocol.messages import Cancelled as CancelledEvent
+from kiss3d_protocol.params import GenerateParams
+from kiss3d_protocol.payloads import Blob, BlobWriter
+from kiss3d_protocol.session import LinkChanged, LinkState
+
+CONNECT_SECONDS = 10.0
+LOST_SECONDS = 60.0
+CANCEL_SECONDS = 5.0
+
+MEDIA_TYPES = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "WEBP": "image/webp",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+    "GIF": "image/gif",
+}
+
+
+@frozen
+class GenerateOptions:
+    """What the user asked for. ``connect``: a running backend, or None for a private one."""
+
+    picture: Path
+    output: Path
+    params: GenerateParams
+    connect: str | None
+    render: Path | None
+    as_json: bool
+
+
+@define
+class _Result:
+    """What has come of the job so far."""
+
+    mesh: MeshReady | None = None
+    blobs: tuple[Blob, ...] = ()
+    report: JobReport | None = None
+
+
+def run_generate(options: GenerateOptions) -> None:
+    """Makes the mesh and writes it. Raises a :class:`Kiss3DError` for everything that can go wrong."""
+    data = read_picture_file(options.picture)
+    from kiss3d_backend.intake.picture import inspect_picture
+
+    info = inspect_picture(data)
+    check_writable(options.output, ".glb")
+    if options.render is not None:
+        check_writable(options.render, ".png")
+    if options.connect is None:
+        check_preset(options.params.preset)
+    writer = BlobWriter()
+    image = writer.image(data, MEDIA_TYPES[info.format], info.width, info.height)
+    submit = Submit(new_job_id(), options.picture.name[:MAX_NAME], options.params, image)
+    with contextlib.ExitStack() as stack:
+        display = stack.enter_context(StageDisplay(options.picture.name))
+        if options.connect is None:
+            display.note("Starting a private backend")
+            address = stack.enter_context(PrivateBackend()).address()
+        else:
+            address = str(parse_address(options.connect))
+        client = stack.enter_context(Client(address, f"cli/{__version__}"))
+        client.connected(CONNECT_SECONDS)
+        result = _follow(client, submit, writer.blobs, display)
+    mesh, report = result.mesh, result.report
+    if mesh is None or report is None:
+        raise StageFailed("The backend finished the job without a mesh.")
+    _write_outputs(options, mesh, result.blobs)
+    _tell(options, submit.job, mesh, report)
+
+
+def read_picture_file(path: Path) -> bytes:
+    """The bytes of a picture file. Raises a :class:`PictureError`."""
+    if path.is_dir():
+        raise PictureIsDirectory(f"'{path}' is a folder, not a picture.")
+    try:
+        size = path.stat().st_size
+        if size > MAX_BLOB_TO_SERVER:
+            raise PictureTooLarge(
+                f"'{path}' has {size / 2**20:.0f} MiB; at most {MAX_BLOB_TO_SERVER / 2**20:.0f} MiB can be sent."
+            )
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise PictureMissing(f"There is no file '{path}'.") from error
+    except OSError as error:
+        raise PictureUnreadable(
+            f"The file '{path}' cannot be read ({error.strerror}).", "Check that you may read it."
+        ) from error
+
+
+def check_writable(path: Path, suffix: str) -> None:
+    """Finds out before any work whether a result can be written. Raises :class:`OutputUnwritable`."""
+    if path.suffix.lower() != suffix:
+        raise OutputUnwritable(f"'{path}' must end in {suffix}.", "Give the output file that ending.")
+    if path.is_dir():
+        raise OutputUnwritable(f"'{path}' is a folder.")
+    if not path.parent.is_dir():
+        raise OutputUnwritable(f"The folder '{path.parent}' does not exist.", "Create it, or choose another one.")
+    try:
+        if path.exists():
+            with path.open("ab"):
+                pass
+        else:
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+    except OSError as error:
+        raise OutputUnwritable(f"'{path}' cannot be written ({error.strerror}).") from error
+
+
+def _follow(client: Client, submit: Submit, blobs: list[Blob], display: StageDisplay) -> _Result:
+    client.submit(submit, blobs)
+    try:
+        return _collect(client, display)
+    except KeyboardInterrupt:
+        display.note("Cancelling")
+        client.cancel(submit.job)
+        with contextlib.suppress(Kiss3DError):
+            _collect(client, display, patience=CANCEL_SECONDS)
+        raise
+
+
+def _collect(client: Client, display: StageDisplay, patience: float = LOST_SECONDS) -> _Result:
+    result = _Result()
+    connected = True
+    while True:
+        news = client.wait(patience)
+        if news is None:
+            if connected and patience == LOST_SECONDS:
+                continue
+            raise ConnectionLost("The backend did not come back.")
+        if isinstance(news, LinkChanged):
+            if news.error is not None:
+                raise news.error
+            connected = news.state is LinkState.CONNECTED
+            display.note("Connected" if connected else "The connection is lost; waiting for the backend")
+            continue
+        message = news.message
+        display.show(message)
+        match message:
+            case MeshReady():
+                result.mesh, result.blobs = message, tuple(news.blobs)
+            case Finished():
+                result.report = message.report
+                return result
+            case Failed() | Refused():
+                raise error_from_wire(message.code, message.message, message.remedy)
+            case CancelledEvent():
+                raise JobCancelled("The job was cancelled.")
+            case WarningRaised():
+                pass
+            case _:
+                pass
+
+
+def _write_outputs(options: GenerateOptions, ready: MeshReady, blobs: tuple[Blob, ...]) -> None:
+    from kiss3d_backend.mesh.glb import write_glb
+    from kiss3d_backend.mesh.payload import read_mesh
+
+    mesh = read_mesh(ready.mesh, blobs)
+    texture = None if ready.mesh.texture is None else bytes(blobs[ready.mesh.texture.blob])
+    _write_atomically(options.output, lambda: write_glb(mesh, texture))
+    if options.render is not None:
+        from kiss3d_backend.commands.contact_sheet import contact_sheet_png
+
+        _write_atomically(options.render, lambda: contact_sheet_png(mesh, texture))
+
+
+def _write_atomically(path: Path, make: Callable[[], bytes]) -> None:
+    data = make()
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        if os.name == "posix":
+            # mkstemp makes private files; a result is as readable as any other file of the user.
+            mask = os.umask(0)
+            os.umask(mask)
+            Path(name).chmod(0o666 & ~mask)
+        Path(name).replace(path)
+    except OSError as error:
+        raise OutputUnwritable(f"'{path}' cannot be written ({error.strerror}).") from error
+
+
+def _tell(options: GenerateOptions, job: str, ready: MeshReady, report: JobReport) -> None:
+    vertices, triangles = ready.mesh.positions.shape[0], ready.mesh.triangles.shape[0]
+    if not options.as_json:
+        print(f"{options.output}: {vertices:,} vertices, {triangles:,} triangles in {report.seconds:.1f} s")
+        if options.render is not None:
+            print(f"{options.render}: a picture of it")
+        return
+    summary = {
+        "job": job,
+        "output": str(options.output),
+        "render": None if options.render is None else str(options.render),
+        "preset": report.preset,
+        "seed": report.seed,
+        "seconds": round(report.seconds, 3),
+        "vertices": vertices,
+        "triangles": triangles,
+        "stages": [
+            {"stage": stage.stage, "title": stage.title, "seconds": round(stage.seconds, 3)} for stage in report.stages
+        ],
+        "warnings": [{"code": note.code, "message": note.message, "remedy": note.remedy} for note in report.warnings],
+        "versions": report.versions,
+        "picture_sha256": report.picture_sha256,
+    }
+    print(json.dumps(summary))

@@ -1,0 +1,212 @@
+"""Jobs and their events in SQLite (WAL): what was accepted outlives every process."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from attrs import frozen
+
+from kiss3d_backend.jobs.states import ENDED, check_transition
+from kiss3d_protocol.errors import DataDirectoryUnusable, JobUnknown
+from kiss3d_protocol.messages import JobState, JobSummary
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE jobs (
+    job TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    preset TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    picture TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL,
+    started REAL,
+    finished REAL,
+    stage TEXT NOT NULL DEFAULT '',
+    fraction REAL NOT NULL DEFAULT 0,
+    last_number INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE events (
+    job TEXT NOT NULL REFERENCES jobs (job) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    envelope BLOB NOT NULL,
+    artifacts TEXT NOT NULL,
+    PRIMARY KEY (job, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX jobs_by_state ON jobs (state, created);
+"""
+
+
+@frozen
+class JobRecord:
+    """One row of the jobs table. ``picture`` is the sha256 of its artifact; ``backend`` an instance's UUID."""
+
+    job: str
+    name: str
+    state: JobState
+    preset: str
+    seed: int
+    picture: str
+    backend: str
+    attempts: int
+    created: float
+    started: float | None
+    finished: float | None
+    stage: str
+    fraction: float
+    last_number: int
+    error: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.state in ENDED
+
+    def summary(self) -> JobSummary:
+        """What a job list tells of it."""
+        return JobSummary(
+            job=self.job,
+            name=self.name,
+            state=self.state,
+            preset=self.preset,
+            seed=self.seed,
+            created=self.created,
+            started=self.started,
+            finished=self.finished,
+            stage=self.stage,
+            fraction=self.fraction,
+            last_number=self.last_number,
+            error=self.error,
+        )
+
+
+@frozen
+class StoredEvent:
+    """A numbered event as it goes over the wire: its envelope, and its blobs by sha256."""
+
+    number: int
+    envelope: bytes
+    artifacts: tuple[str, ...]
+
+
+class JobStore:
+    """One connection to the database; belongs to one thread. Raises :class:`DataDirectoryUnusable`."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+            self._db.row_factory = sqlite3.Row
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._migrate()
+        except sqlite3.Error as error:
+            raise DataDirectoryUnusable(f"The job database {path} cannot be used ({error}).") from error
+
+    def _migrate(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        version = cast(int, self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version == 0:
+            for statement in _SCHEMA.split(";"):
+                self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self._db.execute("COMMIT")
+        if version > SCHEMA_VERSION:
+            raise DataDirectoryUnusable(
+                "The data directory was made by a newer version of Kiss3D.",
+                "Update this backend, or choose another folder with --data-dir.",
+            )
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """All that is written inside is kept, or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def add(self, record: JobRecord) -> None:
+        """A new job."""
+        self._db.execute(
+            "INSERT INTO jobs (job, name, state, preset, seed, picture, backend, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                record.job,
+                record.name,
+                record.state,
+                record.preset,
+                record.seed,
+                record.picture,
+                record.backend,
+                record.created,
+            ),
+        )
+
+    def find(self, job: str) -> JobRecord | None:
+        """The job, or None."""
+        row = self._db.execute("SELECT * FROM jobs WHERE job = ?", (job,)).fetchone()
+        return None if row is None else _record(row)
+
+    def get(self, job: str) -> JobRecord:
+        """The job. Raises :class:`JobUnknown`."""
+        record = self.find(job)
+        if record is None:
+            raise JobUnknown("The backend does not know this job.")
+        return record
+
+    def newest(self, limit: int) -> list[JobRecord]:
+        """The newest jobs first."""
+        rows = self._db.execute("SELECT * FROM jobs ORDER BY created DESC, rowid DESC LIMIT ?", (limit,))
+        return [_record(row) for row in rows]
+
+    def unfinished(self) -> list[JobRecord]:
+        """Jobs that wait or run, oldest first, of every backend that uses this directory."""
+        rows = self._db.execute("SELECT * FROM jobs WHERE state IN ('queued', 'running') ORDER BY created, rowid")
+        return [_record(row) for row in rows]
+
+    def change_state(self, job: str, state: JobState, **columns: object) -> None:
+        """A legal transition (else :class:`ValueError`), and other columns with it."""
+        check_transition(self.get(job).state, state)
+        self.update(job, state=state, **columns)
+
+    def update(self, job: str, **columns: object) -> None:
+        """Sets columns of a job."""
+        assignments = ", ".join(f"{name} = ?" for name in columns)
+        self._db.execute(
+            f"UPDATE jobs SET {assignments} WHERE job = ?",  # noqa: S608 (column names are ours)
+            (*columns.values(), job),
+        )
+
+    def add_event(self, job: str, event: StoredEvent) -> None:
+        """Appends an event; its number must be the next one."""
+        self._db.execute(
+            "INSERT INTO events (job, number, envelope, artifacts) VALUES (?, ?, ?, ?)",
+            (job, event.number, event.envelope, json.dumps(event.artifacts)),
+        )
+        self.update(job, last_number=event.number)
+
+    def events_after(self, job: str, number: int) -> list[StoredEvent]:
+        """The events of a job with a greater number, in order."""
+        rows = self._db.execute(
+            "SELECT number, envelope, artifacts FROM events WHERE job = ? AND number > ? ORDER BY number",
+            (job, number),
+        )
+        return [StoredEvent(row["number"], row["envelope"], tuple(json.loads(row["artifacts"]))) for row in rows]
+
+
+def _record(row: sqlite3.Row) -> JobRecord:
+    return JobRecord(**dict(row))

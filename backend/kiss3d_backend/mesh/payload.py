@@ -1,0 +1,72 @@
+"""Meshes to the protocol's typed arrays and back (SPEC.md, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kiss3d_backend.mesh.types import Mesh
+from kiss3d_protocol.errors import MessageMalformed
+from kiss3d_protocol.payloads import ArrayRef, Blob, BlobWriter, MeshRef
+
+
+def describe_mesh(mesh: Mesh, texture_png: bytes | None, writer: BlobWriter) -> MeshRef:
+    """Adds the arrays of a mesh, and its texture as a PNG, to a message."""
+    texture = None
+    if mesh.texture is not None and texture_png is not None:
+        height, width = mesh.texture.pixels.shape[:2]
+        texture = writer.image(texture_png, "image/png", width, height)
+
+    def optional(values: NDArray[Any] | None, dtype: str) -> ArrayRef | None:
+        return None if values is None else _array(values, dtype, writer)
+
+    return MeshRef(
+        positions=_array(mesh.positions, "<f4", writer),
+        triangles=_array(mesh.triangles, "<u4", writer),
+        uvs=optional(mesh.uvs, "<f4"),
+        uv_triangles=optional(mesh.uv_triangles, "<u4"),
+        colours=optional(mesh.colours, "|u1"),
+        texture=texture,
+    )
+
+
+def read_mesh(ref: MeshRef, blobs: Sequence[Blob]) -> Mesh:
+    """The mesh of a message, without its texture (whose encoded bytes are ``blobs[ref.texture.blob]``).
+
+    Raises :class:`MessageMalformed` for positions that are not finite and for indices out of range.
+    """
+
+    def optional(part: ArrayRef | None) -> NDArray[Any] | None:
+        return None if part is None else _read(part, blobs)
+
+    positions, triangles = _read(ref.positions, blobs), _read(ref.triangles, blobs)
+    uvs, uv_triangles = optional(ref.uvs), optional(ref.uv_triangles)
+    _check_range(triangles, len(positions))
+    if uvs is not None and uv_triangles is not None:
+        _check_range(uv_triangles, len(uvs))
+    if not (np.isfinite(positions).all() and (uvs is None or np.isfinite(uvs).all())):
+        raise MessageMalformed("A mesh has positions or UVs that are not finite.")
+    return Mesh(
+        positions=positions,
+        triangles=triangles.astype(np.int32),
+        uvs=uvs,
+        uv_triangles=None if uv_triangles is None else uv_triangles.astype(np.int32),
+        colours=optional(ref.colours),
+    )
+
+
+def _array(values: NDArray[Any], dtype: str, writer: BlobWriter) -> ArrayRef:
+    packed = np.ascontiguousarray(values, dtype=dtype)
+    return writer.array(packed.tobytes(), dtype, packed.shape)
+
+
+def _read(ref: ArrayRef, blobs: Sequence[Blob]) -> NDArray[Any]:
+    return np.frombuffer(blobs[ref.blob], dtype=ref.dtype).reshape(ref.shape)
+
+
+def _check_range(indices: NDArray[Any], count: int) -> None:
+    if indices.size and int(indices.max()) >= count:
+        raise MessageMalformed(f"A mesh has an index {int(indices.max())} but only {count} entries.")

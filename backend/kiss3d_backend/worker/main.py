@@ -1,0 +1,205 @@
+"""The worker process: runs one job at a time and tells its broker through stdout.
+
+Started by the supervisor as ``python -m kiss3d_backend.worker.main --artifacts DIR --recipes MODULE:NAME``. A thread
+reads stdin, so that a cancel never waits behind a job; the end of stdin ends the process at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import logging
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from kiss3d_backend import __version__
+from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.worker.messages import (
+    CancelJob,
+    FromWorker,
+    StartJob,
+    WorkerAlive,
+    WorkerEvent,
+    WorkerReady,
+    to_fields,
+    to_worker,
+)
+from kiss3d_backend.worker.pipe import read_message, write_message
+from kiss3d_protocol.errors import JobCancelled, Kiss3DError, OutOfMemory, PresetUnavailable, StageFailed
+from kiss3d_protocol.messages import (
+    Cancelled,
+    Failed,
+    Finished,
+    JobEvent,
+    JobReport,
+    StageTime,
+    WarningNote,
+)
+from kiss3d_protocol.version import PROTOCOL_VERSION
+
+if TYPE_CHECKING:
+    from kiss3d_backend.pipeline.recipe import Recipe
+    from kiss3d_backend.pipeline.report import RunReport
+
+_log = logging.getLogger("kiss3d.worker")
+
+HEARTBEAT_SECONDS = 1.0
+
+
+class BrokerPipe:
+    """The way back to the broker; several threads write."""
+
+    def __init__(self, pipe: BinaryIO) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def say(self, message: FromWorker) -> None:
+        """Sends one message; a broker that is gone ends this process through its stdin."""
+        with self._lock:
+            write_message(self._pipe, to_fields(message))
+
+    def event(self, event: JobEvent, artifacts: tuple[str, ...] = ()) -> None:
+        """Sends an event of the running job."""
+        self.say(WorkerEvent(event, artifacts))
+
+
+class Worker:
+    """Takes jobs from the reader's queue and runs them with the recipe of their preset."""
+
+    def __init__(self, pipe: BrokerPipe, artifacts: Artifacts, recipes: Mapping[str, Recipe]) -> None:
+        self._pipe = pipe
+        self._artifacts = artifacts
+        self._recipes = recipes
+        self._jobs: queue.SimpleQueue[StartJob] = queue.SimpleQueue()
+        self._cancels: dict[str, threading.Event] = {}
+
+    def read(self, stdin: BinaryIO) -> None:
+        """Reads orders until the broker is gone, then ends the process. Runs on a thread of its own."""
+        while (fields := read_message(stdin)) is not None:
+            order = to_worker(fields)
+            match order:
+                case StartJob():
+                    self._cancels[order.job] = threading.Event()
+                    self._jobs.put(order)
+                case CancelJob():
+                    if order.job in self._cancels:
+                        self._cancels[order.job].set()
+        # Nothing is left to be told to anybody; a stage in a library call would not notice.
+        os._exit(0)
+
+    def run(self) -> None:
+        """Runs jobs for ever."""
+        while True:
+            start = self._jobs.get()
+            self._pipe.event(*self._run_job(start, self._cancels[start.job]))
+            del self._cancels[start.job]
+
+    def _run_job(self, start: StartJob, cancel: threading.Event) -> tuple[JobEvent, tuple[str, ...]]:
+        _log.info("job %s: starts, preset %s, seed %d", start.job, start.params.preset, start.params.seed)
+        try:
+            report = self._carry_out(start, cancel)
+        except JobCancelled:
+            _log.info("job %s: cancelled", start.job)
+            return Cancelled(job=start.job), ()
+        except Kiss3DError as error:
+            _log.warning("job %s: failed: %s %s", start.job, error.code, error.message)
+            return Failed(job=start.job, code=error.code, message=error.message, remedy=error.remedy), ()
+        _log.info("job %s: finished in %.2f s", start.job, report.seconds)
+        return Finished(job=start.job, report=_job_report(start, report)), ()
+
+    def _carry_out(self, start: StartJob, cancel: threading.Event) -> RunReport:
+        from kiss3d_backend.pipeline.recipe import JobInputs
+        from kiss3d_backend.pipeline.runner import run_recipe
+        from kiss3d_backend.worker.sink import PipeSink
+
+        try:
+            recipe = self._recipes.get(start.params.preset)
+            if recipe is None:
+                raise PresetUnavailable(f"This worker has no recipe for the preset '{start.params.preset}'.")
+            inputs = JobInputs(picture=self._artifacts.read(start.picture), seed=start.params.seed)
+            sink = PipeSink(start.job, self._pipe.event, self._artifacts)
+            return run_recipe(recipe, inputs, sink, cancel)
+        except Kiss3DError:
+            raise
+        except MemoryError as error:
+            raise OutOfMemory("The machine ran out of memory.") from error
+        except Exception as error:
+            # Outside a stage: a full disk while a mesh is stored, for example.
+            _log.exception("job %s", start.job)
+            raise StageFailed(f"The job failed: {type(error).__name__}: {error}") from error
+
+
+def _job_report(start: StartJob, report: RunReport) -> JobReport:
+    return JobReport(
+        recipe=report.recipe,
+        preset=start.params.preset,
+        seed=start.params.seed,
+        picture_sha256=start.picture,
+        seconds=report.seconds,
+        stages=tuple(StageTime(stage.name, stage.title, stage.seconds) for stage in report.stages),
+        warnings=tuple(WarningNote(note.code, note.message, note.remedy) for note in report.warnings),
+        versions=versions(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Of everything that shapes a result."""
+    found = {"kiss3d": __version__, "protocol": PROTOCOL_VERSION, "python": sys.version.split()[0]}
+    for name, module in (("numpy", "numpy"), ("opencv", "cv2"), ("scikit-image", "skimage"), ("torch", "torch")):
+        if module in sys.modules:
+            found[name] = str(sys.modules[module].__version__)
+    return found
+
+
+def _take_stdout() -> BinaryIO:
+    """Keeps the pipe for messages alone: what libraries print goes to stderr, which is the log."""
+    pipe = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=io.DEFAULT_BUFFER_SIZE)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.stdout = sys.stderr
+    return pipe
+
+
+def _beat(pipe: BrokerPipe) -> None:
+    while True:
+        time.sleep(HEARTBEAT_SECONDS)
+        pipe.say(WorkerAlive())
+
+
+def load_recipes(spec: str) -> Mapping[str, Recipe]:
+    """``MODULE:NAME`` of a mapping from preset to recipe; calls the module's ``warm_up()`` if it has one."""
+    module_name, _, name = spec.partition(":")
+    module = importlib.import_module(module_name)
+    if hasattr(module, "warm_up"):
+        module.warm_up()
+    return cast("Mapping[str, Recipe]", getattr(module, name))
+
+
+def main() -> None:
+    """The process's entry point."""
+    parser = argparse.ArgumentParser(prog="kiss3d-worker")
+    parser.add_argument("--artifacts", type=Path, required=True)
+    parser.add_argument("--recipes", required=True)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    pipe = BrokerPipe(_take_stdout())
+    artifacts = Artifacts(options.artifacts)
+    recipes = load_recipes(options.recipes)
+    worker = Worker(pipe, artifacts, recipes)
+    threading.Thread(target=worker.read, args=(sys.stdin.buffer,), name="orders", daemon=True).start()
+    threading.Thread(target=_beat, args=(pipe,), name="heartbeat", daemon=True).start()
+    # The pipeline's own modules are imported before the worker calls itself ready: the first job must not wait.
+    importlib.import_module("kiss3d_backend.pipeline.runner")
+    importlib.import_module("kiss3d_backend.worker.sink")
+    pipe.say(WorkerReady(os.getpid(), versions()))
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()

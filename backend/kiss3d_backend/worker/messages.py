@@ -1,0 +1,72 @@
+"""What broker and worker tell each other."""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+from attrs import frozen
+from cattrs.strategies import configure_tagged_union
+
+from kiss3d_protocol.framing import make_converter, structure
+from kiss3d_protocol.messages import JobEvent
+from kiss3d_protocol.params import GenerateParams
+
+
+@frozen
+class StartJob:
+    """Run this job. ``picture`` is the sha256 of its artifact."""
+
+    job: str
+    params: GenerateParams
+    picture: str
+
+
+@frozen
+class CancelJob:
+    """Stop this job, if it is the one that runs."""
+
+    job: str
+
+
+@frozen
+class WorkerReady:
+    """The worker has loaded what it needs for a first job. ``versions``: of itself and its libraries."""
+
+    pid: int
+    versions: dict[str, str]
+
+
+@frozen
+class WorkerAlive:
+    """A heartbeat."""
+
+
+@frozen
+class WorkerEvent:
+    """An event of the running job (number 0) and the artifacts that are its blobs, in order."""
+
+    event: JobEvent
+    artifacts: tuple[str, ...] = ()
+
+
+ToWorker = StartJob | CancelJob
+FromWorker = WorkerReady | WorkerAlive | WorkerEvent
+
+CONVERTER = make_converter()
+for _union in (ToWorker, FromWorker):
+    configure_tagged_union(Union[*_union.__args__], CONVERTER, tag_name="type")
+
+
+def to_fields(message: ToWorker | FromWorker) -> dict[str, Any]:
+    """The map that goes through the pipe."""
+    return {"type": type(message).__name__, **CONVERTER.unstructure(message)}
+
+
+def to_worker(fields: dict[str, Any]) -> ToWorker:
+    """What the broker said. Raises :class:`MessageMalformed`."""
+    return structure(fields, Union[*ToWorker.__args__], CONVERTER)  # pyright: ignore[reportArgumentType,reportReturnType]
+
+
+def from_worker(fields: dict[str, Any]) -> FromWorker:
+    """What the worker said. Raises :class:`MessageMalformed`."""
+    return structure(fields, Union[*FromWorker.__args__], CONVERTER)  # pyright: ignore[reportArgumentType,reportReturnType]
