@@ -11,7 +11,7 @@ from cattrs import Converter
 from cattrs.strategies import configure_tagged_union
 
 from kiss3d_protocol.errors import Kiss3DError, MessageMalformed, MessageTooLarge, ProtocolVersionMismatch
-from kiss3d_protocol.messages import TAGS, ClientMessage, ServerMessage, blob_refs
+from kiss3d_protocol.messages import TAGS, ClientMessage, JobEvent, ServerMessage, blob_refs
 from kiss3d_protocol.payloads import MAX_BLOBS, Blob, check_blobs
 from kiss3d_protocol.version import PROTOCOL_MAJOR
 
@@ -49,7 +49,7 @@ def make_converter() -> Converter:
     for kind in (bool, int, str):
         converter.register_structure_hook(kind, _strict(kind))
     converter.register_structure_hook(float, _strict_float)
-    for union in (ClientMessage, ServerMessage):
+    for union in (ClientMessage, ServerMessage, JobEvent):
         configure_tagged_union(
             Union[*union.__args__],
             converter,

@@ -274,6 +274,9 @@ class Supervisor:
     def _kill(self, process: _Process, blame: Kiss3DError) -> None:
         _log.warning("killing worker %d: %s", process.popen.pid, blame.message)
         process.blame = blame
+        if self.state is WorkerState.IDLE:
+            # It still runs for a moment, but must not be given a job.
+            self.state = WorkerState.STOPPED
         process.popen.kill()
 
     def _say(self, message: ToWorker) -> None:
