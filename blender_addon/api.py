@@ -1,0 +1,144 @@
+"""For scripts: pictures to objects in the scene.
+
+::
+
+    from bl_ext.user_default.kiss3d import api
+
+    chair = api.generate("chair.png", preset="draft", seed=1, size=0.9)
+
+Several at once::
+
+    jobs = [api.submit(path) for path in pictures]
+    objects = [job.wait() for job in jobs]
+    api.shutdown()
+
+Call it from Blender's main thread. Errors are those of ``kiss3d_protocol.errors``: each has a ``code``, a
+``message`` and a ``remedy``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import bpy
+
+from kiss3d_protocol.errors import JobUnknown, ParamsInvalid
+from kiss3d_protocol.messages import new_job_id
+from kiss3d_protocol.params import DEFAULT_PRESET, MAX_SEED, GenerateParams
+
+from . import blender_session, preferences
+from .capture.datablock import picture_from_image
+from .capture.picture import Picture, picture_from_bytes, picture_from_file
+from .connection import AddressTarget, BackendTarget
+from .importer.target import Target
+from .job_monitor import Job
+from .job_state import JobState
+from .waiting import wait_until_settled
+
+PictureSource = str | os.PathLike[str] | bytes | bpy.types.Image
+
+__all__ = ["JobHandle", "JobState", "generate", "shutdown", "submit"]
+
+
+class JobHandle:
+    """A job that was submitted."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    @property
+    def id(self) -> str:
+        """The job's UUID, also kept in the recipe of its object."""
+        return self._job.id
+
+    @property
+    def state(self) -> JobState:
+        """How the job stands now. Also takes in what came, so a loop may look at it."""
+        if not self._job.settled:
+            blender_session.monitor().poll()
+        return self._job.state
+
+    @property
+    def object(self) -> bpy.types.Object | None:
+        """The object in the scene: coarse while the job runs, None before there is a mesh or when it is gone."""
+        return self._job.target.object()
+
+    def cancel(self) -> None:
+        """Asks for the end of the job. What it has put into the scene is taken out again."""
+        blender_session.monitor().cancel(self._job)
+
+    def wait(self, timeout: float | None = None) -> bpy.types.Object:
+        """The finished object. Raises what :func:`generate` raises."""
+        wait_until_settled(blender_session.monitor(), self._job, timeout)
+        result = self._job.target.object()
+        if result is None:
+            raise JobUnknown(f"The object of '{self._job.state.name}' is not in the scene any more.")
+        return result
+
+
+def generate(
+    picture: PictureSource,
+    preset: str = DEFAULT_PRESET,
+    seed: int = 0,
+    size: float = 2.0,
+    location: Sequence[float] | None = None,
+    on_progress: Callable[[JobState], None] | None = None,
+    timeout: float | None = None,
+    backend: str | None = None,
+) -> bpy.types.Object:
+    """Makes an object from a picture and waits for it.
+
+    ``picture``: a path, the bytes of a picture file, or an image of the .blend. ``seed``: 0 to 2³²-1. ``size``:
+    length of the longest side in scene units. ``location``: where the middle of the base stands, default the 3D cursor.
+    ``on_progress`` gets every new :class:`JobState` (``fraction``, ``eta_seconds``, ``stages``, ``warnings``).
+    ``backend``: the address of a running backend, default what the preferences say.
+
+    Raises a :class:`Kiss3DError`: PictureError, ParamsError, ConnectionFailed, BackendError or JobError.
+    Raises TimeoutError after ``timeout`` seconds; the job is cancelled then.
+    """
+    return submit(picture, preset, seed, size, location, on_progress, backend).wait(timeout)
+
+
+def submit(
+    picture: PictureSource,
+    preset: str = DEFAULT_PRESET,
+    seed: int = 0,
+    size: float = 2.0,
+    location: Sequence[float] | None = None,
+    on_progress: Callable[[JobState], None] | None = None,
+    backend: str | None = None,
+) -> JobHandle:
+    """As :func:`generate`, but returns at once. The backend does one job after the other."""
+    context = bpy.context
+    if not 0 <= seed <= MAX_SEED:
+        raise ParamsInvalid(f"The seed {seed} is not between 0 and {MAX_SEED}.")
+    if not size > 0:
+        raise ParamsInvalid(f"The size {size} is not greater than 0.")
+    taken = _take(picture)
+    place = None if location is None else (float(location[0]), float(location[1]), float(location[2]))
+    target = Target.in_scene(new_job_id(), taken.name, size, context.scene, context.collection, place)
+    job = blender_session.monitor().submit(_backend(backend), taken, GenerateParams(preset, seed), target, on_progress)
+    blender_session.wake()
+    return JobHandle(job)
+
+
+def shutdown() -> None:
+    """Ends all connections, their unfinished jobs and the local backend; the next job starts them again."""
+    blender_session.stop()
+    blender_session.start()
+
+
+def _take(picture: PictureSource) -> Picture:
+    if isinstance(picture, bpy.types.Image):
+        return picture_from_image(picture)
+    if isinstance(picture, bytes):
+        return picture_from_bytes(picture, "Picture")
+    return picture_from_file(Path(bpy.path.abspath(os.fspath(picture))))
+
+
+def _backend(address: str | None) -> BackendTarget:
+    if address is not None:
+        return AddressTarget(address)
+    return preferences.get(bpy.context).backend_target()

@@ -1,0 +1,72 @@
+"""A picture from an image in the .blend: its own bytes where they are what is seen, else a PNG of its pixels."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import bpy
+import numpy as np
+import numpy.typing as npt
+
+from kiss3d_protocol.errors import PictureError, PictureTooLarge, PictureUnreadable
+from kiss3d_protocol.payloads import MAX_PIXELS
+
+from .picture import Picture, picture_from_bytes, picture_from_file
+
+HOW_TO_SAVE = "Save it as a PNG file and choose the file."
+PNG_COMPRESSION = 1
+"""The picture goes over a socket, not onto a disk: speed counts."""
+
+
+def picture_from_image(image: bpy.types.Image) -> Picture:
+    """What the image shows now, painted changes included. Raises a :class:`PictureError`."""
+    if image.source in {"FILE", "GENERATED"} and not image.is_dirty:
+        try:
+            if image.packed_file is not None:
+                return picture_from_bytes(image.packed_file.data, image.name)
+            if image.source == "FILE" and image.filepath:
+                path = Path(bpy.path.abspath(image.filepath, library=image.library))
+                picture = picture_from_file(path)
+                return Picture(picture.data, picture.media_type, image.name)
+        except PictureError:
+            # A format that only Blender reads, or a file that went while Blender has its pixels: they are sent.
+            if not image.has_data:
+                raise
+    return Picture(_png(image), "image/png", image.name, *image.size)
+
+
+def _png(image: bpy.types.Image) -> bytes:
+    width, height = image.size
+    if not width or not height or image.source in {"MOVIE", "SEQUENCE", "TILED"} or image.type != "IMAGE":
+        raise PictureUnreadable(f"The pixels of '{image.name}' cannot be taken.", HOW_TO_SAVE)
+    if width * height > MAX_PIXELS:
+        raise PictureTooLarge(f"'{image.name}' has {width} x {height} pixels; at most {MAX_PIXELS:,} can be sent.")
+    pixels = np.empty(width * height * image.channels, np.float32)
+    image.pixels.foreach_get(pixels)
+    # Blender's first row is the lowest.
+    pixels = pixels.reshape(height, width, image.channels)[::-1]
+    colours = {1: 1, 2: 1, 3: 3, 4: 3}[image.channels]
+    if image.is_float and not image.colorspace_settings.is_data:
+        pixels = np.concatenate((_srgb(pixels[..., :colours]), pixels[..., colours:]), axis=-1)
+    return encode_png((np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8))
+
+
+def _srgb(linear: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    # IEC 61966-2-1
+    linear = np.clip(linear, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """A PNG (W3C PNG, third edition) of uint8 pixels (H, W, 1 to 4), row 0 at the top."""
+    height, width, channels = pixels.shape
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    rows = np.zeros((height, 1 + width * channels), np.uint8)
+    rows[:, 1:] = pixels.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    data = zlib.compress(rows.data, PNG_COMPRESSION)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -1,0 +1,205 @@
+"""A connection to one backend, local or at an address, with all that happens to it (no bpy).
+
+A local backend is started when it is first needed. When it ends, or the connection is opened anew, the jobs that are
+still followed are taken up again from where they were: nothing is lost by a restart.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from attrs import define, frozen
+
+from kiss3d_protocol.address import parse_address
+from kiss3d_protocol.client import Client
+from kiss3d_protocol.errors import BackendUnreachable, Kiss3DError
+from kiss3d_protocol.messages import TERMINAL_EVENTS, Event, Refused, Submit
+from kiss3d_protocol.payloads import Blob
+from kiss3d_protocol.session import LinkChanged, LinkState, News, Received
+
+from .job_state import Link, LinkView, reduce_link
+from .launcher import LocalBackend
+
+LOOK_AFTER_BACKEND_SECONDS = 0.5
+
+
+@frozen
+class LocalTarget:
+    """A backend on this machine, started with the Python executable of its environment."""
+
+    python: str
+
+
+@frozen
+class AddressTarget:
+    """A backend that runs already, at ``tcp://HOST:PORT``."""
+
+    address: str
+
+
+BackendTarget = LocalTarget | AddressTarget
+
+
+@define
+class _Followed:
+    submit: Submit
+    blobs: Sequence[Blob]
+    last_number: int = 0
+
+
+class Connection:
+    """Nothing here blocks, except :meth:`close` with ``wait``. ``view`` says how things stand.
+
+    ``network_allowed`` is asked before anything but this machine is contacted.
+    """
+
+    def __init__(
+        self,
+        target: BackendTarget,
+        client_name: str,
+        *,
+        network_allowed: Callable[[], bool],
+        make_client: Callable[[str, str], Client] = Client,
+        make_backend: Callable[[str], LocalBackend] = LocalBackend,
+    ) -> None:
+        self.target = target
+        self.view = LinkView()
+        self._client_name = client_name
+        self._network_allowed = network_allowed
+        self._make_client = make_client
+        self._make_backend = make_backend
+        self._backend: LocalBackend | None = None
+        self._client: Client | None = None
+        self._jobs: dict[str, _Followed] = {}
+        self._to_cancel: set[str] = set()
+        self._look_after_backend = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is on its way to a connection or follows jobs."""
+        return bool(self._jobs) or self.view.link in (Link.STARTING, Link.CONNECTING)
+
+    def open(self) -> None:
+        """Starts to connect, unless that was done already; after a failure it tries anew."""
+        if self.view.link not in (Link.OFF, Link.FAILED):
+            return
+        self._drop(wait=False)
+        try:
+            if isinstance(self.target, LocalTarget):
+                self._backend = self._make_backend(self.target.python)
+                self._backend.start()
+                self.view = LinkView(Link.STARTING)
+            else:
+                self._check_allowed(self.target.address)
+                self._connect(self.target.address)
+        except Kiss3DError as error:
+            self._fail(error)
+
+    def poll(self) -> News | None:
+        """The next piece of news, or None."""
+        try:
+            self._watch_backend()
+        except Kiss3DError as error:
+            return self._fail(error)
+        news = self._client.poll() if self._client is not None else None
+        if isinstance(news, LinkChanged):
+            self.view = reduce_link(self.view, news)
+        elif isinstance(news, Received):
+            self._note(news)
+        return news
+
+    def submit(self, submit: Submit, blobs: Sequence[Blob]) -> None:
+        """Makes a job, as soon as there is a connection."""
+        self._jobs[submit.job] = _Followed(submit, blobs)
+        if self._client is not None:
+            self._client.submit(submit, blobs)
+
+    def cancel(self, job: str) -> bool:
+        """Asks for the end of a job. False when nobody hears it now; then it is not followed any more, and the backend
+        is told once it can be."""
+        if self._client is not None:
+            self._client.cancel(job)
+        if self.view.link is Link.CONNECTED:
+            return True
+        self._jobs.pop(job, None)
+        self._to_cancel.add(job)
+        return False
+
+    def forget(self, job: str) -> None:
+        """Does not take the job up again after a restart."""
+        self._jobs.pop(job, None)
+
+    def close(self, *, wait: bool) -> None:
+        """Ends the connection, and the local backend if there is one. With ``wait`` both have ended on return."""
+        self._drop(wait=wait)
+        self._jobs.clear()
+        self._to_cancel.clear()
+        self.view = LinkView()
+
+    @property
+    def log(self) -> str:
+        """The last lines of the local backend's log."""
+        return "\n".join(self._backend.log) if self._backend is not None else ""
+
+    def _check_allowed(self, address: str) -> None:
+        if not parse_address(address).is_loopback and not self._network_allowed():
+            raise BackendUnreachable(
+                f"Blender is not allowed to use the network, so '{address}' cannot be reached.",
+                "Turn on 'Allow Online Access' in Preferences > System.",
+            )
+
+    def _connect(self, address: str) -> None:
+        self._client = self._make_client(address, self._client_name)
+        self.view = LinkView(Link.CONNECTING)
+        for followed in self._jobs.values():
+            if followed.last_number:
+                self._client.attach(followed.submit.job, followed.last_number)
+            else:
+                self._client.submit(followed.submit, followed.blobs)
+        while self._to_cancel:
+            self._client.cancel(self._to_cancel.pop())
+
+    def _watch_backend(self) -> None:
+        backend = self._backend
+        if backend is None or self.view.link is Link.FAILED:
+            return
+        now = time.monotonic()
+        if self._client is not None and now < self._look_after_backend:
+            return
+        self._look_after_backend = now + LOOK_AFTER_BACKEND_SECONDS
+        address = backend.poll()
+        if self._client is None and address is not None:
+            self._connect(address)
+
+    def _note(self, news: Received) -> None:
+        message = news.message
+        if isinstance(message, Event) and (followed := self._jobs.get(message.job)) is not None:
+            followed.last_number = max(followed.last_number, message.number)
+            if isinstance(message, TERMINAL_EVENTS):
+                del self._jobs[message.job]
+        elif isinstance(message, Refused) and message.job is not None and message.about in ("submit", "attach"):
+            self._jobs.pop(message.job, None)
+
+    def _fail(self, error: Kiss3DError) -> LinkChanged:
+        self._drop(wait=False)
+        self.view = LinkView(Link.FAILED, error)
+        return LinkChanged(LinkState.FAILED, None, error)
+
+    def _drop(self, *, wait: bool) -> None:
+        endings = [client.close] if (client := self._client) is not None else []
+        if (backend := self._backend) is not None:
+            endings.append(backend.stop)
+        self._client = self._backend = None
+        if not endings:
+            return
+        if wait:
+            _each(endings)
+        else:
+            threading.Thread(target=_each, args=(endings,), name="kiss3d-closing", daemon=True).start()
+
+
+def _each(endings: Sequence[Callable[[], None]]) -> None:
+    for end in endings:
+        end()

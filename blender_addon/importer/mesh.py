@@ -1,0 +1,38 @@
+"""Arrays to a Blender mesh, without a loop over elements."""
+
+import bpy
+import numpy as np
+
+from .arrays import MeshArrays
+
+UV_LAYER = "UVMap"
+COLOUR_ATTRIBUTE = "Colour"
+
+
+def build_mesh(arrays: MeshArrays, name: str) -> bpy.types.Mesh:
+    """A new mesh, smoothly shaded. It is not validated: :func:`read_mesh` has checked what Blender relies on."""
+    mesh = bpy.data.meshes.new(name)
+    try:
+        _fill(mesh, arrays)
+    except BaseException:
+        bpy.data.meshes.remove(mesh)
+        raise
+    return mesh
+
+
+def _fill(mesh: bpy.types.Mesh, arrays: MeshArrays) -> None:
+    faces = arrays.triangle_count
+    mesh.vertices.add(len(arrays.positions))
+    mesh.vertices.foreach_set("co", arrays.positions.reshape(-1))
+    mesh.loops.add(3 * faces)
+    mesh.loops.foreach_set("vertex_index", arrays.corners)
+    mesh.polygons.add(faces)
+    mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * faces, 3, dtype=np.int32))
+    if arrays.corner_uvs is not None:
+        layer = mesh.uv_layers.new(name=UV_LAYER, do_init=False)
+        layer.uv.foreach_set("vector", arrays.corner_uvs.reshape(-1))
+    if arrays.colours is not None:
+        attribute = mesh.color_attributes.new(COLOUR_ATTRIBUTE, "BYTE_COLOR", "POINT")
+        attribute.data.foreach_set("color_srgb", (arrays.colours.astype(np.float32) / 255).reshape(-1))
+    mesh.update(calc_edges=True)
+    mesh.shade_smooth()

@@ -1,0 +1,284 @@
+"""Follows the jobs: takes the news, lets meshes into the scene, tidies up after jobs that did not end well.
+
+A plain object without bpy. A timer calls :meth:`JobMonitor.poll` in a window, a loop calls it where there is none.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from attrs import define, evolve, frozen
+
+from kiss3d_protocol.errors import JobCancelled, Kiss3DError, StageFailed
+from kiss3d_protocol.messages import MeshReady, Submit
+from kiss3d_protocol.params import GenerateParams
+from kiss3d_protocol.payloads import Blob, BlobWriter, MeshRef, sha256_of
+from kiss3d_protocol.session import News, Received
+
+from .capture.picture import Picture
+from .connection import BackendTarget, Connection
+from .importer.arrays import MeshArrays, read_mesh
+from .importer.recipe import make_recipe, with_report
+from .job_state import JobState, Link, Phase, cancel_requested, failed, reduce_job
+
+TICK_BUDGET_SECONDS = 0.005
+"""How long one tick may take in, imports aside."""
+
+BUSY_INTERVAL = 0.05
+IDLE_INTERVAL = 0.5
+KEPT_JOBS = 20
+
+
+class ResultTarget(Protocol):
+    """Where a result belongs; only the scene's side knows more about it."""
+
+    job: str
+    name: str
+    size: float
+
+
+class SceneWriter(Protocol):
+    """What :mod:`importer.place` does: see there."""
+
+    def hindrance(self, target: Any) -> str: ...
+    def place(self, target: Any, arrays: MeshArrays, recipe: dict[str, Any]) -> Any: ...
+    def finish(self, target: Any, recipe: dict[str, Any]) -> None: ...
+    def removable(self, target: Any) -> bool: ...
+    def remove(self, target: Any) -> None: ...
+
+
+@frozen
+class _Mesh:
+    quality: str
+    ref: MeshRef
+    blobs: Sequence[Blob]
+
+
+@define(eq=False)
+class Job:
+    """A job that is followed. ``hindrance`` says why its mesh is not in the scene yet, though it is here.
+
+    ``settled`` is True when nothing will happen to it any more, neither at the backend nor in the scene.
+    """
+
+    state: JobState
+    connection: Connection
+    target: Any
+    recipe: dict[str, Any]
+    on_change: Callable[[JobState], None] | None = None
+    hindrance: str = ""
+    placed: str = ""
+    settled: bool = False
+    waiting: _Mesh | None = None
+
+    @property
+    def id(self) -> str:
+        return self.state.job
+
+
+class JobMonitor:
+    """``make_connection`` connects to a backend; ``scene`` writes to Blender's data."""
+
+    def __init__(
+        self,
+        make_connection: Callable[[BackendTarget], Connection],
+        scene: SceneWriter,
+        *,
+        addon_version: str,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.connections: dict[BackendTarget, Connection] = {}
+        self._make_connection = make_connection
+        self._scene = scene
+        self._addon_version = addon_version
+        self._clock = clock
+
+    def connect(self, backend: BackendTarget) -> Connection:
+        """The connection to ``backend``, opened when it is not; never waits."""
+        if backend not in self.connections:
+            self.connections[backend] = self._make_connection(backend)
+        self.connections[backend].open()
+        return self.connections[backend]
+
+    def submit(
+        self,
+        backend: BackendTarget,
+        picture: Picture,
+        params: GenerateParams,
+        target: ResultTarget,
+        on_change: Callable[[JobState], None] | None = None,
+    ) -> Job:
+        """Makes a job whose result goes to ``target``. ``on_change`` gets every new state, from :meth:`poll`."""
+        writer = BlobWriter()
+        ref = writer.image(picture.data, picture.media_type, picture.width, picture.height)
+        connection = self.connect(backend)
+        connection.submit(Submit(target.job, target.name, params, ref), writer.blobs)
+        recipe = make_recipe(target.job, picture.name, sha256_of(picture.data), params.preset, params.seed)
+        job = Job(JobState(target.job, target.name), connection, target, recipe, on_change)
+        self.jobs[job.id] = job
+        self._forget_oldest()
+        return job
+
+    def cancel(self, job: Job) -> None:
+        """Asks for the end of a job. When nobody hears it, the job has ended as far as this side is concerned."""
+        if job.state.ended:
+            # The result waits for its scene: it is let go.
+            job.waiting, job.settled = None, True
+        elif job.connection.cancel(job.id):
+            self._set(job, cancel_requested(job.state))
+        else:
+            error = JobCancelled(f"'{job.state.name}' was cancelled.")
+            self._set(job, evolve(job.state, phase=Phase.CANCELLED, error=error, eta_seconds=None))
+
+    def abandon(self, job: Job, error: Kiss3DError) -> None:
+        """Ends a job with an error of this side, and asks the backend to stop it."""
+        job.connection.cancel(job.id)
+        job.connection.forget(job.id)
+        self._set(job, evolve(job.state, phase=Phase.FAILED, error=error, eta_seconds=None))
+
+    def dismiss(self, job: Job) -> None:
+        """Takes a settled job out of the list."""
+        if job.settled:
+            self.jobs.pop(job.id, None)
+
+    def poll(self, budget: float = TICK_BUDGET_SECONDS) -> bool:
+        """Takes in what came, for at most ``budget`` seconds, and does at most one import; True after a change."""
+        deadline = self._clock() + budget
+        changed = False
+        for connection in list(self.connections.values()):
+            before = connection.view
+            while (news := connection.poll()) is not None:
+                changed = True
+                self._take(connection, news)
+                if self._clock() >= deadline:
+                    break
+            changed = changed or connection.view is not before
+        for job in list(self.jobs.values()):
+            if not job.settled and self._settle(job):
+                return True
+        return changed
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds until the next :meth:`poll` is due; None when there is nothing to watch."""
+        if any(not job.state.ended for job in self.jobs.values()):
+            return BUSY_INTERVAL
+        if any(connection.busy for connection in self.connections.values()):
+            return BUSY_INTERVAL
+        if any(not job.settled for job in self.jobs.values()):
+            return IDLE_INTERVAL
+        if any(connection.view.link in (Link.CONNECTED, Link.LOST) for connection in self.connections.values()):
+            return IDLE_INTERVAL
+        return None
+
+    def disconnect(self, backend: BackendTarget) -> None:
+        """Closes a connection in the background. Its jobs that have not ended end here with it."""
+        connection = self.connections.pop(backend, None)
+        if connection is None:
+            return
+        for job in self.jobs.values():
+            if job.connection is connection and not job.state.ended:
+                self.cancel(job)
+                if not job.state.ended:
+                    error = JobCancelled(f"'{job.state.name}' was cancelled when the connection was closed.")
+                    self._set(job, evolve(job.state, phase=Phase.CANCELLED, error=error, eta_seconds=None))
+        connection.close(wait=False)
+
+    def disconnect_idle(self, but: BackendTarget) -> None:
+        """Closes the connections that no job needs, except the one to ``but``."""
+        used = {id(job.connection) for job in self.jobs.values() if not job.state.ended}
+        for backend, connection in list(self.connections.items()):
+            if backend != but and id(connection) not in used:
+                self.disconnect(backend)
+
+    def shut_down(self) -> None:
+        """Closes everything and waits for it; half-made results leave the scene."""
+        for job in self.jobs.values():
+            if not job.settled and not job.state.ended:
+                self._set(job, failed(job.state, JobCancelled(f"'{job.state.name}' was cancelled.")))
+                job.connection.cancel(job.id)
+            if not job.settled:
+                self._settle(job)
+        for connection in self.connections.values():
+            connection.close(wait=True)
+        self.jobs.clear()
+        self.connections.clear()
+
+    def _take(self, connection: Connection, news: News) -> None:
+        if not isinstance(news, Received):
+            return
+        job = self.jobs.get(getattr(news.message, "job", None) or "")
+        if job is None or job.connection is not connection or job.state.ended:
+            return
+        if isinstance(news.message, MeshReady):
+            # A newer mesh stands for all that came before it.
+            job.waiting = _Mesh(news.message.quality, news.message.mesh, news.blobs)
+        self._set(job, reduce_job(job.state, news))
+
+    def _set(self, job: Job, state: JobState) -> None:
+        if state is job.state:
+            return
+        job.state = state
+        if job.on_change is not None:
+            job.on_change(state)
+
+    def _settle(self, job: Job) -> bool:
+        """Does the next thing that the scene needs for a job; True when it did, or when the hindrance changed."""
+        if job.state.phase in (Phase.FAILED, Phase.CANCELLED):
+            return self._clear_away(job)
+        if job.waiting is not None:
+            hindrance = self._scene.hindrance(job.target)
+            if hindrance:
+                changed, job.hindrance = hindrance != job.hindrance, hindrance
+                return changed
+            job.hindrance = ""
+            self._guarded(job, lambda: self._import(job))
+            return True
+        if job.state.phase is Phase.FINISHED:
+            self._guarded(job, lambda: self._finish(job))
+            return True
+        return False
+
+    def _import(self, job: Job) -> None:
+        mesh, job.waiting = job.waiting, None
+        assert mesh is not None
+        arrays = read_mesh(mesh.ref, mesh.blobs, job.target.size)
+        self._scene.place(job.target, arrays, job.recipe | {"quality": mesh.quality})
+        job.placed = mesh.quality
+
+    def _finish(self, job: Job) -> None:
+        report = job.state.report
+        if not job.placed or report is None:
+            raise StageFailed("The backend finished the job without sending a mesh.")
+        recipe = with_report(job.recipe, report, self._addon_version)
+        self._scene.finish(job.target, recipe | {"quality": job.placed})
+        job.settled = True
+
+    def _clear_away(self, job: Job) -> bool:
+        job.waiting, job.hindrance = None, ""
+        if job.placed:
+            if not self._scene.removable(job.target):
+                return False
+            self._scene.remove(job.target)
+            job.placed = ""
+        job.settled = True
+        return True
+
+    def _guarded(self, job: Job, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Kiss3DError as error:
+            self.abandon(job, error)
+        except Exception as error:
+            # Whatever Blender objects to must end this job, not the timer that all jobs live by.
+            traceback.print_exc()
+            self.abandon(job, StageFailed(f"The mesh could not be put into the scene: {error}."))
+
+    def _forget_oldest(self) -> None:
+        settled = [job for job in self.jobs.values() if job.settled]
+        for job in settled[: max(len(self.jobs) - KEPT_JOBS, 0)]:
+            self.dismiss(job)

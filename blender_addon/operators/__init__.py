@@ -1,0 +1,1 @@
+"""What a click does: take in the inputs, hand them over, return."""

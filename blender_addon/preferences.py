@@ -1,0 +1,111 @@
+"""The add-on's preferences: where the backend is. No secret is ever kept here."""
+
+import os
+import sys
+import textwrap
+
+import bpy
+
+from kiss3d_protocol.address import parse_address
+from kiss3d_protocol.errors import AddressInvalid
+
+from . import blender_session
+from .connection import AddressTarget, BackendTarget, LocalTarget
+
+PYTHON_VARIABLE = "KISS3D_PYTHON"
+DEFAULT_ADDRESS = "tcp://127.0.0.1:47800"
+
+_WINDOWS = sys.platform == "win32"
+
+
+def _changed(self, context):
+    blender_session.monitor().disconnect_idle(but=self.backend_target())
+    blender_session.redraw()
+
+
+class Kiss3DPreferences(bpy.types.AddonPreferences):
+    bl_idname = __package__
+
+    mode: bpy.props.EnumProperty(
+        name="Backend",
+        description="Where the program that makes the meshes runs",
+        items=(
+            ("LOCAL", "Local", "Blender starts the backend on this machine, and ends it when Blender ends"),
+            ("ADDRESS", "Address", "A backend that was started with 'kiss3d serve' is used"),
+        ),
+        default="LOCAL",
+        update=_changed,
+    )
+    python: bpy.props.StringProperty(
+        name="Python",
+        description=(
+            "The Python executable (or the folder) of the environment in which kiss3d is installed. "
+            f"Empty: the environment variable {PYTHON_VARIABLE} is used"
+        ),
+        subtype="FILE_PATH",
+        update=_changed,
+    )
+    address: bpy.props.StringProperty(
+        name="Address",
+        description="The address that 'kiss3d serve' prints, as tcp://HOST:PORT",
+        default=DEFAULT_ADDRESS,
+        update=_changed,
+    )
+
+    def backend_target(self) -> BackendTarget:
+        """The backend that is to be used."""
+        if self.mode == "ADDRESS":
+            return AddressTarget(self.address.strip())
+        chosen = bpy.path.abspath(self.python) if self.python else os.environ.get(PYTHON_VARIABLE, "")
+        return LocalTarget(chosen)
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.prop(self, "mode", expand=True)
+        if self.mode == "ADDRESS":
+            layout.prop(self, "address")
+            self._draw_address_help(layout)
+        else:
+            layout.prop(self, "python")
+            self._draw_python_help(layout)
+
+    def _draw_address_help(self, layout):
+        try:
+            address = parse_address(self.address)
+        except AddressInvalid as error:
+            _lines(layout, str(error), icon="ERROR")
+            return
+        if not address.is_loopback and not bpy.app.online_access:
+            _lines(
+                layout,
+                "Blender is not allowed to use the network. Turn on 'Allow Online Access' in Preferences > System.",
+                icon="ERROR",
+            )
+
+    def _draw_python_help(self, layout):
+        if self.python:
+            return
+        from_variable = os.environ.get(PYTHON_VARIABLE)
+        if from_variable:
+            _lines(layout, f"{PYTHON_VARIABLE} is used: {from_variable}", icon="INFO")
+            return
+        example = r"kiss3d\.venv\Scripts\python.exe" if _WINDOWS else "kiss3d/.venv/bin/python"
+        _lines(
+            layout,
+            "Choose the Python of the environment in which you installed kiss3d, "
+            f"for example {example}. The command 'kiss3d doctor' prints it.",
+            icon="INFO",
+        )
+
+
+def _lines(layout, text, icon):
+    column = layout.column(align=True)
+    for index, line in enumerate(textwrap.wrap(text, 80)):
+        column.label(text=line, icon=icon if index == 0 else "BLANK1")
+
+
+def get(context) -> Kiss3DPreferences:
+    """The preferences of this add-on."""
+    return context.preferences.addons[__package__].preferences

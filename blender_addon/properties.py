@@ -1,0 +1,92 @@
+"""What the panel asks for, kept with each scene."""
+
+import bpy
+
+from kiss3d_protocol.params import DEFAULT_PRESET, PRESETS
+
+from . import blender_session, preferences
+
+LARGEST_SEED = 2**31 - 1
+"""Blender's integers have 32 bits with a sign; the scripting API takes the protocol's full range."""
+
+_items: list[tuple[str, str, str, str, int]] = []
+"""Blender does not keep the texts of enum items alive: somebody has to."""
+
+
+def _presets(self, context):
+    view = _current_view(context)
+    items = []
+    for number, preset in enumerate(PRESETS):
+        offer = view.offer(preset.name) if view is not None else None
+        if offer is not None and not offer.offered:
+            items.append((preset.name, f"{preset.title} (not available)", offer.reason, "ERROR", number))
+        else:
+            items.append((preset.name, preset.title, preset.description, "NONE", number))
+    if items != _items:
+        _items[:] = items
+    return _items
+
+
+def _current_view(context):
+    try:
+        monitor = blender_session.monitor()
+        connection = monitor.connections.get(preferences.get(context).backend_target())
+    except (RuntimeError, KeyError, AttributeError):
+        return None  # Blender asks for the items before the add-on is fully there, and after it has gone.
+    return connection.view if connection is not None else None
+
+
+def _is_still_picture(self, image):
+    return image.source in {"FILE", "GENERATED"} and image.type == "IMAGE"
+
+
+class Kiss3DSceneSettings(bpy.types.PropertyGroup):
+    source: bpy.props.EnumProperty(
+        name="Picture from",
+        description="Where the picture comes from",
+        items=(
+            ("FILE", "File", "A picture file on this computer"),
+            ("IMAGE", "Image", "An image that is in this .blend file"),
+        ),
+        default="FILE",
+    )
+    filepath: bpy.props.StringProperty(
+        name="File",
+        description="The picture of one object: PNG, JPEG, WebP, TIFF, BMP or GIF",
+        subtype="FILE_PATH",
+    )
+    image: bpy.props.PointerProperty(
+        name="Image",
+        description="The picture of one object, with its painted changes",
+        type=bpy.types.Image,
+        poll=_is_still_picture,
+    )
+    preset: bpy.props.EnumProperty(
+        name="Preset",
+        description="How much work is put into the mesh",
+        items=_presets,
+        default=next(number for number, preset in enumerate(PRESETS) if preset.name == DEFAULT_PRESET),
+    )
+    seed: bpy.props.IntProperty(
+        name="Seed",
+        description="Another seed gives another variation; the same one gives the same mesh again",
+        min=0,
+        max=LARGEST_SEED,
+        default=0,
+    )
+    size: bpy.props.FloatProperty(
+        name="Size",
+        description="Length of the longest side of the new object",
+        min=0.001,
+        soft_max=100.0,
+        default=2.0,
+        subtype="DISTANCE",
+    )
+
+
+def register():
+    bpy.types.Scene.kiss3d = bpy.props.PointerProperty(type=Kiss3DSceneSettings)
+
+
+def unregister():
+    del bpy.types.Scene.kiss3d

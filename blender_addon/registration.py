@@ -1,0 +1,55 @@
+"""Everything that Blender has to know about, put in and taken out in exactly the reverse order."""
+
+from __future__ import annotations
+
+import atexit
+
+import bpy
+
+from . import blender_session, preferences, properties
+from .operators import connection, generate, jobs
+from .ui import connection_panel, jobs_panel, main_panel
+
+CLASSES = (
+    preferences.Kiss3DPreferences,
+    properties.Kiss3DSceneSettings,
+    generate.KISS3D_OT_generate,
+    jobs.KISS3D_OT_cancel,
+    jobs.KISS3D_OT_dismiss,
+    jobs.KISS3D_OT_select,
+    jobs.KISS3D_OT_place_here,
+    connection.KISS3D_OT_connect,
+    connection.KISS3D_OT_disconnect,
+    connection.KISS3D_OT_dismiss_notice,
+    connection.KISS3D_OT_preferences,
+    main_panel.KISS3D_PT_main,
+    jobs_panel.KISS3D_PT_jobs,
+    connection_panel.KISS3D_PT_connection,
+)
+
+
+def register() -> None:
+    """Puts everything in. When a step fails, what was put in before is taken out again."""
+    undo = []
+    try:
+        for cls in CLASSES:
+            bpy.utils.register_class(cls)
+            undo.append(lambda cls=cls: bpy.utils.unregister_class(cls))
+        properties.register()
+        undo.append(properties.unregister)
+        blender_session.start()
+    except BaseException:
+        for step in reversed(undo):
+            step()
+        raise
+    # As a module, Blender is torn down after Python has begun to: what is still registered then crashes or hangs it.
+    atexit.register(unregister)
+
+
+def unregister() -> None:
+    """Takes everything out, the local backend included."""
+    atexit.unregister(unregister)
+    blender_session.stop()
+    properties.unregister()
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,51 @@
+"""The panel with the picture, the settings and the button."""
+
+import bpy
+
+from .. import blender_session, preferences
+from ..operators.connection import KISS3D_OT_dismiss_notice
+from ..operators.generate import KISS3D_OT_generate
+from .text import draw_error, draw_text
+
+
+class KISS3D_PT_main(bpy.types.Panel):
+    bl_label = "Kiss3D"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Kiss3D"
+
+    def draw(self, context):
+        layout = self.layout
+        settings = context.scene.kiss3d
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+
+        layout.row().prop(settings, "source", expand=True)
+        if settings.source == "FILE":
+            layout.prop(settings, "filepath")
+        else:
+            picture = layout.column()
+            picture.use_property_split = False
+            picture.template_ID_preview(settings, "image", open="image.open", rows=3, cols=6)
+        layout.prop(settings, "preset")
+        _draw_offer(layout, context, settings.preset)
+        column = layout.column(align=True)
+        column.prop(settings, "seed")
+        column.prop(settings, "size")
+
+        button = layout.row()
+        button.scale_y = 1.6
+        button.operator(KISS3D_OT_generate.bl_idname, icon="MESH_MONKEY")
+
+        notice = blender_session.notice
+        if notice is not None:
+            box = layout.box()
+            draw_error(box, context, notice)
+            box.operator(KISS3D_OT_dismiss_notice.bl_idname, icon="X")
+
+
+def _draw_offer(layout, context, preset):
+    connection = blender_session.monitor().connections.get(preferences.get(context).backend_target())
+    offer = connection.view.offer(preset) if connection is not None else None
+    if offer is not None and not offer.offered:
+        draw_text(layout, context, offer.reason, icon="ERROR")
