@@ -1,0 +1,282 @@
+"""Jobs on their own: states, queue, artifacts, store, book."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from kiss3d_backend.config import DataDir
+from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.jobs.book import MOST_ATTEMPTS, JobBook, Posted
+from kiss3d_backend.jobs.queue import JobQueue
+from kiss3d_backend.jobs.states import ENDED, LEGAL, check_transition
+from kiss3d_backend.jobs.store import JobStore
+from kiss3d_protocol.errors import (
+    ArtifactLost,
+    DataDirectoryUnusable,
+    JobConflict,
+    JobUnknown,
+    QueueFull,
+)
+from kiss3d_protocol.framing import MAGIC, decode_server
+from kiss3d_protocol.messages import (
+    Cancelled,
+    Failed,
+    Finished,
+    JobReport,
+    Progress,
+    Queued,
+    StageStarted,
+    new_job_id,
+)
+
+
+def finished(job: str) -> Posted:
+    report = JobReport("draft", "draft", 0, "0" * 64, 1.0, (), (), {})
+    return Posted(Finished(job=job, report=report))
+
+
+def failed(job: str) -> Posted:
+    return Posted(Failed(job=job, code="job.worker_died", message="It died."))
+
+
+def started(job: str) -> Posted:
+    return Posted(StageStarted(job=job, stage="inflate", title="Inflating", index=0, count=1))
+
+
+class TestStates:
+    def test_ended_states_lead_nowhere(self):
+        assert {"finished", "failed", "cancelled"} == ENDED
+        for old, new in itertools.product(LEGAL, LEGAL):
+            if new in LEGAL[old]:
+                check_transition(old, new)
+            else:
+                with pytest.raises(ValueError, match=f"{old} job cannot become {new}"):
+                    check_transition(old, new)
+
+
+class TestQueue:
+    def test_first_come_first_served(self):
+        queue = JobQueue()
+        assert [queue.add(name) for name in "abc"] == [0, 1, 2]
+        assert queue.remove("b")
+        assert not queue.remove("b")
+        assert queue.positions() == [("a", 0), ("c", 1)]
+        assert [queue.take(), queue.take(), queue.take()] == ["a", "c", None]
+
+    def test_full(self):
+        queue = JobQueue(limit=1)
+        queue.check_room()
+        queue.add("a")
+        with pytest.raises(QueueFull):
+            queue.check_room()
+
+
+class TestArtifacts:
+    def test_same_content_is_stored_once(self, data_dir: DataDir):
+        artifacts = Artifacts(data_dir.artifacts)
+        names = {artifacts.put(b"abc"), artifacts.put(memoryview(b"abc"))}
+        assert len(names) == 1
+        (name,) = names
+        assert artifacts.read(name) == b"abc"
+        assert [path.name for path in data_dir.artifacts.rglob("*") if path.is_file()] == [name]
+
+    def test_names_are_no_paths(self, data_dir: DataDir):
+        with pytest.raises(ValueError, match="not a sha256"):
+            Artifacts(data_dir.artifacts).read("../../etc/passwd")
+
+    def test_lost(self, data_dir: DataDir):
+        with pytest.raises(ArtifactLost):
+            Artifacts(data_dir.artifacts).read("0" * 64)
+
+    def test_nothing_is_left_of_a_failed_write(self, data_dir: DataDir, monkeypatch: pytest.MonkeyPatch):
+        def full(*args: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        artifacts = Artifacts(data_dir.artifacts)
+        monkeypatch.setattr("pathlib.Path.replace", full)
+        with pytest.raises(OSError, match="No space"):
+            artifacts.put(b"abc")
+        assert not [path for path in data_dir.artifacts.rglob("*") if path.is_file()]
+
+    def test_many_writers(self, data_dir: DataDir):
+        artifacts = Artifacts(data_dir.artifacts)
+        blob = os.urandom(1 << 20)
+        threads = [threading.Thread(target=artifacts.put, args=(blob,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert artifacts.read(artifacts.put(blob)) == blob
+
+
+class TestStore:
+    def test_a_newer_schema_is_refused(self, data_dir: DataDir):
+        JobStore(data_dir.database).close()
+        with sqlite3.connect(data_dir.database) as db:
+            db.execute("PRAGMA user_version = 99")
+        db.close()
+        with pytest.raises(DataDirectoryUnusable, match="newer version"):
+            JobStore(data_dir.database)
+
+    def test_a_file_that_is_no_database_is_refused(self, data_dir: DataDir):
+        data_dir.database.write_bytes(b"not a database at all" * 100)
+        with pytest.raises(DataDirectoryUnusable):
+            JobStore(data_dir.database)
+
+    def test_a_transaction_is_kept_whole_or_not_at_all(self, store: JobStore, book: JobBook, make_submit):
+        submit, blob = make_submit()
+        book.submit(submit, blob)
+
+        def half() -> None:
+            with store.transaction():
+                store.update(submit.job, stage="half")
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            half()
+        assert store.get(submit.job).stage == ""
+
+
+class TestBook:
+    def test_life_of_a_job(self, book: JobBook, make_submit):
+        submit, blob = make_submit(seed=5)
+        (queued,) = book.submit(submit, blob)
+        assert isinstance(queued.event, Queued)
+        assert queued.event.number == 1
+        record = book.take_next()
+        assert record is not None
+        assert (record.state, record.attempts, record.seed) == ("running", 1, 5)
+        assert book.record(started(submit.job))[0].event.number == 2
+        progress = Progress(job=submit.job, stage="inflate", step=1, steps=2, fraction=0.5)
+        (passing,) = book.record(Posted(progress))
+        assert passing.event.number == 0
+        assert book.summaries(10)[0].fraction == 0.5
+        (end,) = book.record(finished(submit.job))
+        assert end.event.number == 3
+        assert book.store.get(submit.job).summary().state == "finished"
+        assert book.store.get(submit.job).fraction == 1.0
+
+    def test_stored_events_are_the_messages_that_were_sent(self, book: JobBook, make_submit):
+        submit, blob = make_submit()
+        sent = book.submit(submit, blob)
+        book.take_next()
+        sent += book.record(started(submit.job)) + book.record(failed(submit.job))
+        stored, progress = book.history(submit.job, after=0)
+        assert [decode_server([MAGIC, event.envelope])[0] for event in stored] == [each.event for each in sent]
+        assert progress is None
+        assert [event.number for event in book.history(submit.job, after=2)[0]] == [3]
+
+    def test_submit_is_idempotent(self, book: JobBook, make_submit):
+        submit, blob = make_submit(seed=1)
+        assert book.submit(submit, blob)
+        assert book.submit(submit, blob) == []
+        other, _ = make_submit(seed=2, job=submit.job)
+        with pytest.raises(JobConflict):
+            book.submit(other, blob)
+        assert len(book.positions()) == 1
+
+    def test_only_the_first_end_counts(self, book: JobBook, make_submit):
+        submit, blob = make_submit()
+        book.submit(submit, blob)
+        book.take_next()
+        book.record(failed(submit.job))
+        assert book.record(finished(submit.job)) == []
+        assert book.record(started(submit.job)) == []
+        record = book.store.get(submit.job)
+        assert (record.state, record.error) == ("failed", "job.worker_died")
+
+    def test_cancel_waiting(self, book: JobBook, make_submit):
+        first, blob = make_submit()
+        second, _ = make_submit()
+        book.submit(first, blob)
+        book.submit(second, blob)
+        (cancelled,) = book.cancel_waiting(first.job)
+        assert isinstance(cancelled.event, Cancelled)
+        assert book.cancel_waiting(first.job) == []
+        assert [(each.event.job, each.event.position) for each in book.positions()] == [(second.job, 0)]
+
+    def test_a_full_queue_stores_nothing(self, store: JobStore, data_dir: DataDir, make_submit):
+        book = JobBook(store, Artifacts(data_dir.artifacts), "a", queue=JobQueue(limit=1))
+        book.submit(*make_submit())
+        refused, blob = make_submit()
+        with pytest.raises(QueueFull):
+            book.submit(refused, blob)
+        assert store.find(refused.job) is None
+
+    def test_unknown_job(self, book: JobBook):
+        with pytest.raises(JobUnknown):
+            book.history(new_job_id(), 0)
+
+
+class TestRestart:
+    def crash(self, store: JobStore, data_dir: DataDir, instance: str) -> JobBook:
+        """A new backend on the directory that the old one left."""
+        book = JobBook(store, Artifacts(data_dir.artifacts), instance)
+        book.adopt(lambda backend: backend != instance)
+        return book
+
+    def test_waiting_and_running_jobs_go_on(self, book: JobBook, store, data_dir, make_submit):
+        running, blob = make_submit()
+        waiting, _ = make_submit()
+        book.submit(running, blob)
+        book.submit(waiting, blob)
+        book.take_next()
+        after = self.crash(store, data_dir, "backend-b")
+        assert [after.take_next().job, after.take_next().job] == [running.job, waiting.job]
+        assert after.record(started(running.job))[0].event.number == 2
+
+    def test_a_poison_job_does_not_loop(self, book: JobBook, store, data_dir, make_submit):
+        submit, blob = make_submit()
+        book.submit(submit, blob)
+        for attempt in range(MOST_ATTEMPTS):
+            assert book.take_next() is not None, attempt
+            book = self.crash(store, data_dir, f"backend-{attempt}")
+        assert book.take_next() is None
+        assert store.get(submit.job).error == "job.worker_died"
+
+    def test_jobs_of_living_backends_are_left_alone(self, book: JobBook, store, data_dir, make_submit):
+        submit, blob = make_submit()
+        book.submit(submit, blob)
+        other = JobBook(store, Artifacts(data_dir.artifacts), "backend-b")
+        other.adopt(lambda backend: False)
+        assert other.take_next() is None
+        assert store.get(submit.job).backend == "backend-a"
+
+    def test_abandon(self, book: JobBook, store, make_submit):
+        submit, blob = make_submit()
+        book.submit(submit, blob)
+        book.abandon()
+        assert store.get(submit.job).state == "cancelled"
+
+    def test_what_was_accepted_outlives_kill_9(self, data_dir: DataDir):
+        script = f"""
+import os
+from pathlib import Path
+from kiss3d_backend.config import DataDir
+from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.jobs.book import JobBook
+from kiss3d_backend.jobs.store import JobStore
+from kiss3d_protocol.messages import Submit
+from kiss3d_protocol.params import GenerateParams
+from kiss3d_protocol.payloads import BlobWriter
+data = DataDir(Path({str(data_dir.root)!r}))
+book = JobBook(JobStore(data.database), Artifacts(data.artifacts), "killed")
+writer = BlobWriter()
+image = writer.image(b"picture", "image/png")
+job = "00000000-0000-4000-8000-000000000000"
+book.submit(Submit(job, "n", GenerateParams(), image), b"picture")
+os.kill(os.getpid(), 9)
+"""
+        assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+        store = JobStore(data_dir.database)
+        (record,) = store.unfinished()
+        assert (record.state, record.last_number) == ("queued", 1)
+        assert Artifacts(data_dir.artifacts).read(record.picture) == b"picture"
+        store.close()

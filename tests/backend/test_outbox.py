@@ -1,0 +1,87 @@
+"""What a slow client gets: everything that counts, and only the newest of what passes."""
+
+from __future__ import annotations
+
+from kiss3d_backend.broker.outbox import Letter, Outbox
+from kiss3d_backend.broker.sessions import Sessions
+from kiss3d_protocol.messages import Cancelled, Progress, Queued, StageStarted, new_job_id
+
+JOB, OTHER = new_job_id(), new_job_id()
+
+
+def progress(step: int, job: str = JOB) -> Letter:
+    return Letter(Progress(job=job, stage="s", step=step, steps=100, fraction=step / 100))
+
+
+def started(number: int) -> Letter:
+    return Letter(StageStarted(job=JOB, number=number, stage="s", title="S", index=0, count=1))
+
+
+def contents(outbox: Outbox) -> list[object]:
+    found = []
+    while (letter := outbox.peek()) is not None:
+        found.append(letter.content)
+        outbox.drop()
+    return found
+
+
+def test_progress_is_coalesced_for_each_job():
+    outbox = Outbox()
+    letters = [progress(1), progress(1, OTHER), progress(2), progress(3), progress(2, OTHER)]
+    for letter in letters:
+        outbox.put(letter)
+    assert contents(outbox) == [progress(3).content, progress(2, OTHER).content]
+
+
+def test_progress_never_overtakes_an_event():
+    outbox = Outbox()
+    letters = [progress(1), started(2), progress(2), progress(3)]
+    for letter in letters:
+        outbox.put(letter)
+    assert contents(outbox) == [progress(1).content, started(2).content, progress(3).content]
+
+
+def test_events_are_never_dropped():
+    outbox = Outbox()
+    events = [Letter(Queued(job=JOB, number=1, position=0))]
+    events += [started(number) for number in range(2, 500)]
+    events += [Letter(Cancelled(job=JOB, number=500))]
+    for event in events:
+        outbox.put(event)
+        outbox.put(progress(1))
+    numbers = [message.number for message in contents(outbox) if message.number]
+    assert numbers == list(range(1, 501))
+
+
+def test_a_client_that_does_not_read_is_forgotten():
+    sessions = Sessions()
+    session = sessions.open(b"id", "slow", now=0.0)
+    session.outbox = Outbox(limit=10)
+    session.follows.add(JOB)
+    for number in range(1, 11):
+        sessions.publish(JOB, started(number))
+    assert sessions.expire(now=1.0) == [session]
+    assert sessions.get(b"id", now=1.0) is None
+
+
+def test_a_silent_client_is_forgotten():
+    sessions = Sessions(heartbeat_seconds=1.0)
+    session = sessions.open(b"id", "silent", now=0.0)
+    assert sessions.expire(now=9.0) == []
+    sessions.get(b"id", now=9.0)
+    assert sessions.expire(now=18.0) == []
+    assert sessions.expire(now=20.0) == [session]
+
+
+def test_only_followers_get_a_letter():
+    sessions = Sessions()
+    follower, other = sessions.open(b"1", "a", 0.0), sessions.open(b"2", "b", 0.0)
+    follower.follows.add(JOB)
+    sessions.publish(JOB, started(2))
+    assert (len(follower.outbox), len(other.outbox)) == (1, 0)
+
+
+def test_hello_again_keeps_what_is_followed():
+    sessions = Sessions()
+    sessions.open(b"1", "a", 0.0).follows.add(JOB)
+    assert sessions.open(b"1", "a", 1.0).follows == {JOB}
