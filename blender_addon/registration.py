@@ -28,8 +28,12 @@ CLASSES = (
 )
 
 
+_registered = False
+
+
 def register() -> None:
     """Puts everything in. When a step fails, what was put in before is taken out again."""
+    global _registered
     undo = []
     try:
         for cls in CLASSES:
@@ -42,12 +46,17 @@ def register() -> None:
         for step in reversed(undo):
             step()
         raise
+    _registered = True
     # As a module, Blender is torn down after Python has begun to: what is still registered then crashes or hangs it.
     atexit.register(unregister)
 
 
 def unregister() -> None:
-    """Takes everything out, the local backend included."""
+    """Takes everything out, the local backend included. Blender asks for it again when it is torn down as a module."""
+    global _registered
+    if not _registered:
+        return
+    _registered = False
     atexit.unregister(unregister)
     blender_session.stop()
     properties.unregister()
