@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from tests.blender.rigs.bpy_env import BpyEnv, bpy_versions, ensure_bpy_env
 from tests.blender.rigs.cache import RigUnavailable
+from tests.blender.rigs.window import WindowRig, ensure_window_rig
 
 HERE = Path(__file__).parent
 SETUP_TIMEOUT = 1200
@@ -32,6 +35,8 @@ def _rigs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         version = _parameters(item).get("bpy_env")
         if version:
             wanted.setdefault(version, lambda version=version: ensure_bpy_env(version, scratch))
+        if "window_rig" in getattr(item, "fixturenames", ()):
+            wanted["window"] = ensure_window_rig
     with ThreadPoolExecutor(max_workers=2) as pool:
         yield {name: pool.submit(set_up) for name, set_up in wanted.items()}
 
@@ -52,3 +57,31 @@ def _ready(rigs: dict[str, Future[Any]], name: str) -> Any:
 def bpy_env(request: pytest.FixtureRequest, _rigs: dict[str, Future[Any]]) -> BpyEnv:
     """Each supported Blender that exists as a Python module, newest of its series (``$KISS3D_BLENDERS``)."""
     return _ready(_rigs, request.param)
+
+
+@pytest.fixture(scope="session")
+def window_rig(_rigs: dict[str, Future[Any]]) -> WindowRig:
+    """Blender 5.2 with a window, on a screen in memory."""
+    return _ready(_rigs, "window")
+
+
+@pytest.fixture(scope="session")
+def extension_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension as people get it for Blender 4.2 to 5.0, built from this tree."""
+    return _build_extension("py311", tmp_path_factory.mktemp("extension"))
+
+
+@pytest.fixture(scope="session")
+def window_extension_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The extension for the Python of the Blender in the window rig, built from this tree."""
+    return _build_extension("py314", tmp_path_factory.mktemp("extension"))
+
+
+def _build_extension(variant: str, output: Path) -> Path:
+    builder = HERE.parents[1] / "packaging" / "build_extension.py"
+    done = subprocess.run(
+        [sys.executable, str(builder), "--output", str(output), "--variant", variant], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (path,) = output.glob(f"*-{variant}.zip")
+    return path

@@ -5,9 +5,12 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
+from PIL import Image
 from tests.blender.rigs.bpy_env import BpyEnv
 from tests.blender.rigs.processes import TimedOut
+from tests.blender.rigs.window import HEIGHT, WIDTH, WindowRig
 
 MANIFEST = """\
 schema_version = "1.0.0"
@@ -68,6 +71,14 @@ def probe_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _refused_zip(folder: Path) -> Path:
+    path = folder / "refused.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("blender_manifest.toml", MANIFEST.replace('min = "4.2.0"', 'min = "9.9.0"'))
+        archive.writestr("__init__.py", ADDON)
+    return path
+
+
 def test_extension_installs_runs_and_leaves(bpy_env: BpyEnv, probe_zip: Path) -> None:
     run = bpy_env.run(
         """
@@ -99,10 +110,7 @@ def test_home_is_kept_between_runs_when_asked(bpy_env: BpyEnv, probe_zip: Path) 
 
 def test_refused_extension_is_an_error(bpy_env: BpyEnv, probe_zip: Path, tmp_path: Path) -> None:
     """Blender's operator says FINISHED for a zip that it refuses; the rig must not."""
-    refused = tmp_path / "refused.zip"
-    with zipfile.ZipFile(refused, "w") as archive:
-        archive.writestr("blender_manifest.toml", MANIFEST.replace('min = "4.2.0"', 'min = "9.9.0"'))
-        archive.writestr("__init__.py", ADDON)
+    refused = _refused_zip(tmp_path)
     run = bpy_env.run("import sys, kiss3d_inside as inside; inside.install(sys.argv[1], 'rig_probe')", refused)
     assert run.returncode != 0
 
@@ -116,3 +124,39 @@ time.sleep(600)
 """
     with pytest.raises(TimedOut, match="started"):
         bpy_env.run(script, timeout=3)
+
+
+def test_window_is_drawn_and_a_click_lands(window_rig: WindowRig, probe_zip: Path, tmp_path: Path) -> None:
+    script = "inside.report(ran=True)"
+    with window_rig.open(script, zip=probe_zip, extension_id="rig_probe", screenshots=tmp_path) as window:
+        assert window.report == {"ran": True}
+        window.show_panel("Probe")
+        window.screenshot("before")
+        x, y = window.find_button("rig.probe")
+        assert window.evaluate("bpy.context.scene.get('probed', 0)") == 0
+        window.click(x, y)
+        assert window.wait_until("bpy.context.scene.get('probed', 0)") == 1
+        picture = window.screenshot("after")
+        with Image.open(picture) as image:
+            assert image.size == (WIDTH, HEIGHT)
+            assert len(image.convert("RGB").getcolors(WIDTH * HEIGHT) or []) > 100, "an empty screen"
+        with pytest.raises(AssertionError, match="ZeroDivisionError"):
+            window.evaluate("1 / 0")
+        assert window.quit() == 0
+
+
+def test_window_leaves_nothing_behind(window_rig: WindowRig, tmp_path: Path) -> None:
+    with window_rig.open(screenshots=tmp_path) as window:
+        work = window.work
+        assert any("blender" in process.name() for process in psutil.process_iter())
+    assert not work.exists()
+    assert str(work) not in Path("/proc/self/mounts").read_text(encoding="utf-8")
+    assert not [process for process in psutil.process_iter(["cmdline"]) if str(work) in str(process.info["cmdline"])]
+
+
+def test_window_refuses_an_extension_that_blender_refuses(window_rig: WindowRig, tmp_path: Path) -> None:
+    with (
+        pytest.raises(AssertionError, match="did not enable rig_probe"),
+        window_rig.open(zip=_refused_zip(tmp_path), extension_id="rig_probe", screenshots=tmp_path),
+    ):
+        pass

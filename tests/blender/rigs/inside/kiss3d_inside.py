@@ -7,6 +7,7 @@ Plain Blender Python: no test library is there.
 import contextlib
 import json
 import sys
+import traceback
 from pathlib import Path
 
 import bpy
@@ -71,3 +72,83 @@ def assert_bundled(*names):
 
 def _enabled_names():
     return sorted(addon.module for addon in bpy.context.preferences.addons)
+
+
+_draws = []
+
+
+def watch_drawing():
+    """Count how often the 3D View has been drawn, for :func:`drawn`."""
+    bpy.types.SpaceView3D.draw_handler_add(lambda: _draws.append(1), (), "WINDOW", "POST_PIXEL")
+
+
+def drawn():
+    """Whether the 3D View has been drawn."""
+    return bool(_draws)
+
+
+def answer_questions(folder):
+    """Run what the test puts into the folder, 20 times a second, in Blender's main loop."""
+
+    def look():
+        for question in sorted(folder.glob("*.question")):
+            asked = json.loads(question.read_text(encoding="utf-8"))
+            question.unlink()
+            partial = question.with_suffix(".saying")
+            partial.write_text(json.dumps(_answer(asked)), encoding="utf-8")
+            partial.replace(question.with_suffix(".answer"))
+        return 0.05
+
+    bpy.app.timers.register(look, persistent=True)
+
+
+def _answer(asked):
+    names = {"bpy": bpy, "inside": sys.modules[__name__]}
+    try:
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+            if "source" in asked:
+                exec(asked["source"], names)
+                return {}
+            value = eval(asked["expression"], names)
+            json.dumps(value)
+            return {"value": value}
+    except Exception:
+        return {"error": traceback.format_exc()}
+
+
+def _view():
+    for area in bpy.context.window_manager.windows[0].screen.areas:
+        if area.type == "VIEW_3D":
+            return area
+    raise AssertionError("no 3D View in the window")
+
+
+def _sidebar_region():
+    return next(region for region in _view().regions if region.type == "UI")
+
+
+def show_panel(category):
+    """Open the sidebar at a tab; true once it is there (the tabs exist only after a redraw)."""
+    _view().spaces.active.show_region_ui = True
+    region = _sidebar_region()
+    with contextlib.suppress(AttributeError, TypeError):
+        region.active_panel_category = category
+    _view().tag_redraw()
+    return region.width > 1 and region.active_panel_category == category
+
+
+def sidebar():
+    """Left, top, right and bottom of the sidebar in pixels, counted from the bottom of the window."""
+    region = _sidebar_region()
+    return region.x, region.y + region.height, region.x + region.width, region.y
+
+
+def quit_soon():
+    """Quit Blender as its menu does, after the current question has been answered."""
+
+    def leave():
+        window = bpy.context.window_manager.windows[0]
+        with bpy.context.temp_override(window=window):
+            bpy.ops.wm.quit_blender("EXEC_DEFAULT")
+
+    bpy.app.timers.register(leave, first_interval=0.2)
