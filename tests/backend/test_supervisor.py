@@ -1,0 +1,203 @@
+"""The supervisor with real worker processes that misbehave."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import time
+
+import pytest
+from tests.fakes import recipes
+from tests.fakes.backend_process import MISBEHAVING, REPOSITORY
+
+from kiss3d_backend.config import DataDir, WorkerLimits
+from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.worker.messages import StartJob, WorkerEvent
+from kiss3d_backend.worker.supervisor import Notice, Supervisor, WorkerState
+from kiss3d_protocol.messages import TERMINAL_EVENTS, Cancelled, Event, Failed, Finished, Progress, new_job_id
+from kiss3d_protocol.params import GenerateParams
+
+
+class Harness:
+    """A supervisor and the loop that a broker would run around it."""
+
+    def __init__(self, data_dir: DataDir, limits: WorkerLimits | None = None, command: list[str] | None = None):
+        self.artifacts = Artifacts(data_dir.artifacts)
+        self.picture = self.artifacts.put(b"picture")
+        self.notices: queue.SimpleQueue[Notice] = queue.SimpleQueue()
+        worker = [sys.executable, "-m", "kiss3d_backend.worker.main", "--artifacts", str(data_dir.artifacts)]
+        self.supervisor = Supervisor(command or [*worker, "--recipes", MISBEHAVING], self.notices.put, limits)
+        self.events: list[Event] = []
+
+    def until(self, condition, timeout: float = 15.0) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen in time"
+            found: list[WorkerEvent] = self.supervisor.tick()
+            try:
+                found = found + self.supervisor.handle(self.notices.get(timeout=0.02))
+            except queue.Empty:
+                pass
+            self.events += [each.event for each in found]
+
+    def idle(self) -> None:
+        self.until(lambda: self.supervisor.state is WorkerState.IDLE)
+
+    def start(self, seed: int) -> str:
+        self.idle()
+        job = new_job_id()
+        self.events.clear()
+        self.supervisor.run(StartJob(job, GenerateParams("draft", seed), self.picture))
+        return job
+
+    def started(self) -> None:
+        self.until(lambda: any(isinstance(event, Progress) for event in self.events))
+
+    def end(self) -> Event:
+        self.until(lambda: self.events and isinstance(self.events[-1], TERMINAL_EVENTS))
+        assert sum(isinstance(event, TERMINAL_EVENTS) for event in self.events) == 1
+        return self.events[-1]
+
+
+@pytest.fixture
+def harness(data_dir: DataDir, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    made: list[Harness] = []
+
+    def make(limits: WorkerLimits | None = None, command: list[str] | None = None) -> Harness:
+        made.append(Harness(data_dir, limits, command))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.supervisor.close()
+
+
+def runs_the_next_job(harness: Harness) -> bool:
+    harness.start(recipes.QUICK)
+    return isinstance(harness.end(), Finished)
+
+
+def test_two_jobs_in_one_process(harness):
+    h = harness()
+    assert runs_the_next_job(h)
+    first = h.supervisor.pid
+    assert runs_the_next_job(h)
+    assert h.supervisor.pid == first
+    assert h.supervisor.versions["kiss3d"]
+
+
+def test_kill_9(harness):
+    h = harness()
+    job = h.start(recipes.SLOW)
+    h.started()
+    before = time.monotonic()
+    os.kill(h.supervisor.pid, signal.SIGKILL)
+    end = h.end()
+    assert isinstance(end, Failed)
+    assert (end.job, end.code) == (job, "job.worker_died")
+    assert "memory" in end.message
+    assert time.monotonic() - before < 5
+    assert runs_the_next_job(h)
+
+
+def test_exit_in_a_stage(harness):
+    h = harness()
+    h.start(recipes.EXIT)
+    end = h.end()
+    assert end.code == "job.worker_died"
+    assert "exit code 7" in end.message
+    assert runs_the_next_job(h)
+
+
+def test_out_of_memory_gets_a_fresh_process(harness):
+    h = harness()
+    h.idle()
+    first = h.supervisor.pid
+    h.start(recipes.NO_MEMORY)
+    assert h.end().code == "job.out_of_memory"
+    assert h.supervisor.state is not WorkerState.IDLE
+    assert runs_the_next_job(h)
+    assert h.supervisor.pid != first
+
+
+def test_a_broken_stage_keeps_the_process(harness):
+    h = harness()
+    h.idle()
+    first = h.supervisor.pid
+    h.start(recipes.BROKEN)
+    end = h.end()
+    assert end.code == "job.stage_failed"
+    assert "Misbehaving" in end.message
+    assert runs_the_next_job(h)
+    assert h.supervisor.pid == first
+
+
+def test_a_hanging_stage_is_killed(harness):
+    h = harness(WorkerLimits(silence=0.5))
+    h.start(recipes.HANG)
+    end = h.end()
+    assert end.code == "job.worker_hung"
+    assert runs_the_next_job(h)
+
+
+def test_a_frozen_process_is_killed(harness):
+    h = harness(WorkerLimits(heartbeat=2.0))
+    h.start(recipes.SLOW)
+    h.started()
+    os.kill(h.supervisor.pid, signal.SIGSTOP)
+    assert h.end().code == "job.worker_hung"
+    assert runs_the_next_job(h)
+
+
+def test_cancel_is_obeyed(harness):
+    h = harness()
+    h.start(recipes.SLOW)
+    h.started()
+    first = h.supervisor.pid
+    before = time.monotonic()
+    assert h.supervisor.cancel(h.supervisor.job)
+    assert isinstance(h.end(), Cancelled)
+    assert time.monotonic() - before < 1
+    assert runs_the_next_job(h)
+    assert h.supervisor.pid == first
+
+
+def test_cancel_of_a_deaf_stage_is_enforced(harness):
+    h = harness(WorkerLimits(cancel=0.3))
+    h.start(recipes.DEAF)
+    h.started()
+    h.supervisor.cancel(h.supervisor.job)
+    assert isinstance(h.end(), Cancelled)
+    assert runs_the_next_job(h)
+
+
+def test_cancel_of_another_job_does_nothing(harness):
+    h = harness()
+    h.start(recipes.SLOW)
+    assert not h.supervisor.cancel(new_job_id())
+    h.supervisor.cancel(h.supervisor.job)
+    assert isinstance(h.end(), Cancelled)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["/nowhere/python"], [sys.executable, "-c", "raise SystemExit(3)"], [sys.executable, "-c", "print('x' * 100)"]],
+    ids=["missing", "exits", "talks nonsense"],
+)
+def test_a_worker_that_never_starts_is_named(harness, command: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("kiss3d_backend.worker.supervisor.RESTART_PAUSES", (0.0, 0.0, 0.05, 0.05, 30.0))
+    h = harness(command=command)
+    h.until(lambda: h.supervisor.start_problem is not None)
+    assert h.supervisor.start_problem.code == "backend.start_failed"
+
+
+def test_the_worker_ends_with_its_broker(harness):
+    h = harness()
+    h.start(recipes.HANG)
+    h.until(lambda: h.events)
+    process = h.supervisor._process.popen
+    h.supervisor.close()
+    assert process.poll() == 0

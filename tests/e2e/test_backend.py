@@ -1,0 +1,349 @@
+"""``kiss3d serve`` as a process, talked to over real sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.fakes import recipes
+from tests.fakes.backend_process import MISBEHAVING, BackendProcess, collect
+
+from kiss3d_protocol.client import Client
+from kiss3d_protocol.framing import MAGIC, encode, pack_map
+from kiss3d_protocol.messages import (
+    Attach,
+    Cancelled,
+    Failed,
+    Finished,
+    Hello,
+    JobList,
+    MeshReady,
+    Ping,
+    Progress,
+    Queued,
+    Refused,
+    StageStarted,
+    new_job_id,
+)
+from kiss3d_protocol.params import GenerateParams
+from kiss3d_protocol.session import LinkChanged, LinkState, Received
+
+
+@pytest.fixture
+def backend(tmp_path: Path):
+    with BackendProcess(tmp_path / "data", recipes=MISBEHAVING) as process:
+        yield process
+    assert process.stop() == 0
+    assert process.errors == ""
+
+
+@pytest.fixture
+def client(backend: BackendProcess):
+    with Client(backend.address, "test/1") as client:
+        client.connected(5)
+        yield client
+
+
+def worker_of(backend: BackendProcess) -> psutil.Process:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        children = psutil.Process(backend.process.pid).children()
+        if children:
+            return children[0]
+        time.sleep(0.01)
+    raise AssertionError("there is no worker")
+
+
+def until(client: Client, kind: type, job: str):
+    while True:
+        news = client.wait(10)
+        assert news is not None
+        if isinstance(news, Received) and isinstance(news.message, kind) and news.message.job == job:
+            return news.message
+
+
+def test_welcome_says_what_is_offered(backend: BackendProcess):
+    with Client(backend.address, "test/1") as client:
+        welcome = client.connected(5)
+    offers = {offer.name: offer for offer in welcome.presets}
+    assert offers["draft"].offered
+    assert not offers["quality"].offered
+    assert offers["quality"].reason
+    assert welcome.device.ram_total > 0
+    assert welcome.protocol == "1.0"
+
+
+def test_a_job_from_submit_to_finish(client: Client, make_submit):
+    submit, blob = make_submit()
+    client.submit(submit, [blob])
+    events = collect(client, submit.job)
+    numbered = [event for event in events if event.number]
+    assert [event.number for event in numbered] == list(range(1, len(numbered) + 1))
+    assert [type(event) for event in numbered] == [Queued, MeshReady, StageStarted, MeshReady, Finished]
+    assert [event.quality for event in events if isinstance(event, MeshReady)] == ["coarse", "final"]
+    report = numbered[-1].report
+    assert (report.preset, report.picture_sha256) == ("draft", submit.picture.sha256)
+    assert report.versions["kiss3d"]
+
+
+def test_a_submit_that_is_repeated_is_one_job(client: Client, make_submit):
+    submit, blob = make_submit()
+    client.submit(submit, [blob])
+    first = [event for event in collect(client, submit.job) if event.number]
+    client.submit(submit, [blob])
+    again = [event for event in collect(client, submit.job) if event.number]
+    assert again == first
+
+
+def test_jobs_wait_for_their_turn_and_waiting_ones_can_be_cancelled(client: Client, make_submit):
+    submits = [make_submit(seed=recipes.SLOW), make_submit(), make_submit()]
+    slow, cancelled, last = (submit.job for submit, _ in submits)
+    client.submit(submits[0][0], [submits[0][1]])
+    until(client, Progress, slow)
+    for submit, blob in submits[1:]:
+        client.submit(submit, [blob])
+    assert until(client, Queued, last).position == 1
+    client.cancel(cancelled)
+    assert until(client, Cancelled, cancelled)
+    client.cancel(slow)
+    assert isinstance(collect(client, last)[-1], Finished)
+
+
+def test_kill_9_of_the_worker(backend: BackendProcess, client: Client, make_submit):
+    submit, blob = make_submit(seed=recipes.SLOW)
+    client.submit(submit, [blob])
+    until(client, Progress, submit.job)
+    killed = time.monotonic()
+    worker_of(backend).kill()
+    end = collect(client, submit.job)[-1]
+    assert isinstance(end, Failed)
+    assert end.code == "job.worker_died"
+    assert end.remedy
+    assert time.monotonic() - killed < 5
+    following, blob = make_submit()
+    client.submit(following, [blob])
+    assert isinstance(collect(client, following.job)[-1], Finished)
+
+
+def test_kill_9_of_the_broker_loses_no_job(tmp_path: Path, make_submit):
+    with BackendProcess(tmp_path / "data", recipes=MISBEHAVING) as first, Client(first.address, "test/1") as client:
+        client.connected(5)
+        running, blob = make_submit(seed=recipes.SLOW)
+        waiting, _ = make_submit()
+        client.submit(running, [blob])
+        client.submit(waiting, [blob])
+        until(client, Progress, running.job)
+        worker = worker_of(first)
+        first.kill()
+        worker.wait(5)
+        with BackendProcess(tmp_path / "data", recipes=MISBEHAVING, bind=first.address) as second:
+            assert second.address == first.address
+            # The client comes back by itself, and its job goes on from the next event number.
+            again = until(client, StageStarted, running.job)
+            assert again.number > 3
+            client.cancel(running.job)
+            end = collect(client, waiting.job)[-1]
+            assert isinstance(end, Finished)
+
+
+def test_another_client_attaches_from_an_event(client: Client, backend: BackendProcess, make_submit):
+    submit, blob = make_submit()
+    client.submit(submit, [blob])
+    events = [event for event in collect(client, submit.job) if event.number]
+    with Client(backend.address, "other/1") as other:
+        other.connected(5)
+        other.attach(submit.job, after=2)
+        seen = []
+        while not seen or not isinstance(seen[-1].message, Finished):
+            news = other.wait(5)
+            assert isinstance(news, Received)
+            seen.append(news)
+    assert [each.message for each in seen] == events[2:]
+    (mesh,) = [each for each in seen if isinstance(each.message, MeshReady)]
+    assert len(mesh.blobs[0]) == 4 * 3 * 4
+
+
+def test_the_broker_survives_while_clients_come_and_go(client: Client, backend: BackendProcess, make_submit):
+    submit, blob = make_submit(seed=recipes.SLOW)
+    client.submit(submit, [blob])
+    until(client, Progress, submit.job)
+    with Client(backend.address, "other/1") as other:
+        other.connected(5)
+        other.list_jobs()
+        news = other.wait(5)
+        assert isinstance(news, Received)
+        assert isinstance(news.message, JobList)
+        (job,) = news.message.jobs
+        assert (job.job, job.state, job.stage) == (submit.job, "running", "misbehave")
+        other.cancel(submit.job)
+    assert isinstance(collect(client, submit.job)[-1], Cancelled)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"preset": "draught"}, "params.preset_unknown"),
+        ({"preset": "quality"}, "params.preset_unavailable"),
+    ],
+)
+def test_bad_settings_are_refused_at_once(client: Client, make_submit, change: dict[str, str], code: str):
+    submit, blob = make_submit(**change)
+    client.submit(submit, [blob])
+    news = client.wait(5)
+    assert isinstance(news, Received)
+    assert isinstance(news.message, Refused)
+    assert (news.message.code, news.message.job, news.message.about) == (code, submit.job, "submit")
+    client.list_jobs()
+    assert client.wait(5).message == JobList(())
+
+
+def test_what_is_no_picture_is_refused_at_once(client: Client):
+    from kiss3d_protocol.messages import Submit
+    from kiss3d_protocol.payloads import BlobWriter
+
+    writer = BlobWriter()
+    image = writer.image(b"hello, I am a text", "image/png")
+    client.submit(Submit(new_job_id(), "text.png", GenerateParams(), image), writer.blobs)
+    assert client.wait(5).message.code == "picture.unreadable"
+
+
+class TestStrangers:
+    """Whatever comes in, the backend answers the next client."""
+
+    @pytest.fixture
+    def dealer(self, backend: BackendProcess):
+        import zmq
+
+        with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+            dealer.setsockopt(zmq.LINGER, 0)
+            dealer.setsockopt(zmq.RCVTIMEO, 3000)
+            dealer.connect(backend.address)
+            yield dealer
+
+    def answer(self, dealer) -> Refused:
+        from kiss3d_protocol.framing import decode_server
+
+        message, _ = decode_server(dealer.recv_multipart())
+        assert isinstance(message, Refused)
+        return message
+
+    def test_no_hello(self, dealer):
+        for message in (Ping(), Attach(new_job_id())):
+            dealer.send_multipart(encode(message))
+            assert self.answer(dealer).code == "protocol.hello_required"
+
+    def test_another_major_version(self, dealer):
+        dealer.send_multipart([b"K3D7", encode(Hello("7.0", "future/7"))[1]])
+        assert self.answer(dealer).code == "protocol.version"
+        dealer.send_multipart(encode(Hello("7.0", "future/7")))
+        assert self.answer(dealer).code == "protocol.version"
+
+    @pytest.mark.parametrize(
+        "frames",
+        [
+            [b""],
+            [b"GET / HTTP/1.1"],
+            [MAGIC, b"\xc1"],
+            [MAGIC, b"\x81" * 100_000],
+            [MAGIC, pack_map({"type": "hello"})],
+            [MAGIC, pack_map({"type": "nonsense"})],
+            [MAGIC, b"\x80", *([b"x"] * 200)],
+        ],
+        ids=["empty", "http", "bad msgpack", "nesting", "missing fields", "unknown", "many frames"],
+    )
+    def test_garbage(self, dealer, client: Client, frames: list[bytes]):
+        dealer.send_multipart(frames)
+        assert self.answer(dealer).code == "protocol.malformed"
+        client.list_jobs()
+        assert isinstance(client.wait(5).message, JobList)
+
+    def test_raw_bytes_at_the_port(self, backend: BackendProcess, client: Client):
+        host, port = backend.address.removeprefix("tcp://").split(":")
+        for data in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 4096, os.urandom(4096)):
+            with socket.create_connection((host, int(port)), 2) as raw, contextlib.suppress(OSError):
+                raw.sendall(data)
+        client.list_jobs()
+        assert isinstance(client.wait(5).message, JobList)
+
+
+def test_a_client_that_does_not_read_holds_nobody_up(backend: BackendProcess, client: Client, make_submit):
+    import zmq
+
+    with zmq.Context() as context, context.socket(zmq.DEALER) as sleeper:
+        sleeper.setsockopt(zmq.LINGER, 0)
+        sleeper.setsockopt(zmq.RCVHWM, 1)
+        sleeper.connect(backend.address)
+        sleeper.send_multipart(encode(Hello("1.0", "sleeper/1")))
+        submit, blob = make_submit(seed=recipes.SLOW)
+        client.submit(submit, [blob])
+        until(client, Progress, submit.job)
+        for _ in range(200):
+            sleeper.send_multipart(encode(Attach(submit.job)))
+        client.cancel(submit.job)
+        assert isinstance(collect(client, submit.job)[-1], Cancelled)
+
+
+class TestStarting:
+    def test_an_address_in_use(self, backend: BackendProcess, tmp_path: Path):
+        with BackendProcess(tmp_path / "other", bind=backend.address) as second:
+            assert second.told["code"] == "backend.address_in_use"
+        assert second.stop() == 73
+
+    def test_beyond_loopback(self, tmp_path: Path):
+        with BackendProcess(tmp_path / "other", bind="tcp://0.0.0.0:0") as second:
+            assert second.told["code"] == "backend.bind_refused"
+        assert second.stop() == 72
+
+    def test_a_data_directory_that_cannot_be_made(self, tmp_path: Path):
+        (tmp_path / "file").touch()
+        with BackendProcess(tmp_path / "file" / "data") as second:
+            assert second.told["code"] == "backend.data_directory"
+        assert second.stop() == 74
+
+    def test_two_backends_share_a_data_directory(self, backend: BackendProcess, tmp_path: Path, make_submit):
+        submit, blob = make_submit(seed=recipes.SLOW)
+        with Client(backend.address, "a/1") as first:
+            first.connected(5)
+            first.submit(submit, [blob])
+            until(first, Progress, submit.job)
+            with BackendProcess(tmp_path / "data", recipes=MISBEHAVING) as second, Client(second.address, "b/1") as b:
+                b.connected(5)
+                b.list_jobs()
+                (job,) = b.wait(5).message.jobs
+                assert job.state == "running"
+            first.cancel(submit.job)
+            assert isinstance(collect(first, submit.job)[-1], Cancelled)
+
+    def test_sigterm_ends_it(self, tmp_path: Path):
+        with BackendProcess(tmp_path / "data", recipes=MISBEHAVING) as process:
+            worker = worker_of(process)
+            process.process.send_signal(signal.SIGTERM)
+            assert process.process.wait(10) == 0
+            worker.wait(5)
+
+    def test_a_private_backend_cancels_what_is_left(self, tmp_path: Path, make_submit):
+        submit, blob = make_submit(seed=recipes.SLOW)
+        with BackendProcess(tmp_path / "data", recipes=MISBEHAVING, private=True) as process:
+            with Client(process.address, "a/1") as client:
+                client.connected(5)
+                client.submit(submit, [blob])
+                until(client, Progress, submit.job)
+        from kiss3d_backend.commands.jobs import jobs_on_disk
+
+        (job,) = jobs_on_disk(tmp_path / "data", 10)
+        assert job.state == "cancelled"
+
+
+def test_a_client_notices_a_backend_that_has_gone(tmp_path: Path):
+    with BackendProcess(tmp_path / "data", recipes=MISBEHAVING) as process, Client(process.address, "a/1") as client:
+        client.connected(5)
+        process.kill()
+        news = client.wait(10)
+        assert isinstance(news, LinkChanged)
+        assert news.state is LinkState.LOST
