@@ -1,0 +1,33 @@
+"""The one object of a mask."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.ndimage as ndi
+from numpy.typing import NDArray
+
+_GAP_SHARE = 0.006
+_SUBSTANTIAL_SHARE = 0.08
+
+
+def main_object(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], bool]:
+    """The largest connected part of ``mask`` (H, W), and whether a substantial other part was left out.
+
+    Parts with only a hair's gap between them count as one, and the gap is closed. An empty mask stays empty.
+    """
+    rows, columns = np.nonzero(mask)
+    if len(rows) == 0:
+        return mask, False
+    gap = max(round(_GAP_SHARE * (max(np.ptp(rows), np.ptp(columns)) + 1)), 1)
+    closed = ndi.binary_closing(np.pad(mask, gap + 1), iterations=gap)[gap + 1 : -gap - 1, gap + 1 : -gap - 1]
+    labels, _ = ndi.label(closed | mask)
+    sizes = np.bincount(labels[mask].ravel())
+    sizes[0] = 0
+    largest = int(np.argmax(sizes))
+    whole = labels == largest
+    own, parts = ndi.label(mask & whole)
+    # Closing also fills notches: it is used only where it joins something.
+    result = whole if parts > 1 and np.partition(np.bincount(own.ravel())[1:], -2)[-2] > 3 else mask & whole
+    sizes_without = np.delete(sizes, largest)
+    left_out = bool(len(sizes_without) and sizes_without.max() > _SUBSTANTIAL_SHARE * sizes[largest])
+    return result, left_out
