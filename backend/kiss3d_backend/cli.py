@@ -12,16 +12,17 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from kiss3d_backend import __version__
 from kiss3d_backend.config import DEFAULT_RECIPES
 from kiss3d_protocol.errors import Kiss3DError, ParamsInvalid
 from kiss3d_protocol.params import DEFAULT_PRESET, MAX_SEED, GenerateParams
-from kiss3d_protocol.version import DEFAULT_ADDRESS
+from kiss3d_protocol.version import DEFAULT_ADDRESS, PROTOCOL_VERSION
 
 INTERRUPTED = 130
 
 app = typer.Typer(
     name="kiss3d",
-    help="Pictures to textured 3D meshes.",
+    invoke_without_command=True,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -31,6 +32,16 @@ app = typer.Typer(
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DataDirOption = Annotated[Path | None, typer.Option(help="Where jobs and results are kept.")]
 ConnectOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running backend, tcp://HOST:PORT.")]
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Pictures to textured 3D meshes."""
+    if version:
+        print(f"kiss3d {__version__} (protocol {PROTOCOL_VERSION})")
+        raise typer.Exit
 
 
 @app.command()

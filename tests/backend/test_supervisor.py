@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -36,10 +37,8 @@ class Harness:
         while not condition():
             assert time.monotonic() < deadline, "it did not happen in time"
             found: list[WorkerEvent] = self.supervisor.tick()
-            try:
+            with contextlib.suppress(queue.Empty):
                 found = found + self.supervisor.handle(self.notices.get(timeout=0.02))
-            except queue.Empty:
-                pass
             self.events += [each.event for each in found]
 
     def idle(self) -> None:

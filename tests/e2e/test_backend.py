@@ -329,11 +329,13 @@ class TestStarting:
 
     def test_a_private_backend_cancels_what_is_left(self, tmp_path: Path, make_submit):
         submit, blob = make_submit(seed=recipes.SLOW)
-        with BackendProcess(tmp_path / "data", recipes=MISBEHAVING, private=True) as process:
-            with Client(process.address, "a/1") as client:
-                client.connected(5)
-                client.submit(submit, [blob])
-                until(client, Progress, submit.job)
+        with (
+            BackendProcess(tmp_path / "data", recipes=MISBEHAVING, private=True) as process,
+            Client(process.address, "a/1") as client,
+        ):
+            client.connected(5)
+            client.submit(submit, [blob])
+            until(client, Progress, submit.job)
         from kiss3d_backend.commands.jobs import jobs_on_disk
 
         (job,) = jobs_on_disk(tmp_path / "data", 10)

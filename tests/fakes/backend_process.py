@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -55,10 +56,9 @@ class BackendProcess:
 
     def stop(self) -> int:
         """Ends it politely; returns its exit code."""
-        try:
+        # A second stop finds the pipes closed.
+        with contextlib.suppress(ValueError):
             _, self.errors = self.process.communicate(timeout=15)
-        except ValueError:
-            pass  # stopped already
         return self.process.wait(timeout=15)
 
     def kill(self) -> None:
