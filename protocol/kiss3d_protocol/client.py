@@ -14,7 +14,8 @@ from types import TracebackType
 from kiss3d_protocol.address import Address, parse_address
 from kiss3d_protocol.diagnose import diagnose
 from kiss3d_protocol.errors import ConnectionFailed
-from kiss3d_protocol.messages import Submit, Welcome
+from kiss3d_protocol.framing import encode
+from kiss3d_protocol.messages import Attach, Cancel, ListJobs, Submit, Welcome
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.session import ClientSession, LinkChanged, LinkState, News
 from kiss3d_protocol.transport import Transport
@@ -83,20 +84,27 @@ class Client:
         raise self._diagnosis(self.address)
 
     def submit(self, submit: Submit, blobs: Sequence[Blob]) -> None:
-        """Makes a job and follows it."""
+        """Makes a job and follows it.
+
+        Raises :class:`MessageTooLarge` or :class:`MessageMalformed` at once for what cannot be sent.
+        """
+        encode(submit, blobs)
         self._command(lambda: self._session.submit(submit, blobs))
 
     def attach(self, job: str, after: int = 0) -> None:
-        """Follows a job from the event after number ``after``."""
-        self._command(lambda: self._session.attach(job, after))
+        """Follows a job from the event after number ``after``. Raises ValueError for what is no job id or number."""
+        attach = Attach(job, after)
+        self._command(lambda: self._session.attach(attach.job, attach.after))
 
     def cancel(self, job: str) -> None:
-        """Asks for the end of a job; its ``cancelled`` event says that it has ended."""
-        self._command(lambda: self._session.cancel(job))
+        """Asks for the end of a job; its ``cancelled`` event says that it has ended. Raises ValueError for a bad id."""
+        cancel = Cancel(job)
+        self._command(lambda: self._session.cancel(cancel.job))
 
     def list_jobs(self, limit: int = 100) -> None:
-        """Asks for the newest jobs; the answer is a :class:`JobList`."""
-        self._command(lambda: self._session.list_jobs(limit))
+        """Asks for the newest jobs; the answer is a :class:`JobList`. Raises ValueError for a limit out of range."""
+        request = ListJobs(limit)
+        self._command(lambda: self._session.list_jobs(request.limit))
 
     def close(self) -> None:
         """Ends the thread and the connection. What was asked before still leaves."""

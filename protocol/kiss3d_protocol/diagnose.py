@@ -20,7 +20,8 @@ def diagnose(address: Address) -> ConnectionFailed:
         connection = socket.create_connection((address.host.strip("[]"), address.port), _TIMEOUT)
     except ConnectionRefusedError:
         return BackendUnreachable(f"Nothing listens at {address}.")
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):
+        # UnicodeError: the name cannot even be asked for (IDNA).
         return BackendUnreachable(f"The name '{address.host}' is not known in this network.")
     except OSError as error:
         return BackendUnreachable(f"{address} cannot be reached ({error.strerror or 'no answer'}).")

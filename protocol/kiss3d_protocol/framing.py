@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, Union, cast
+from typing import Any, TypeVar, Union, cast, get_args, get_origin
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
+from attrs import has
 from cattrs import Converter
+from cattrs.gen import make_dict_structure_fn
 from cattrs.strategies import configure_tagged_union
 
 from kiss3d_protocol.errors import Kiss3DError, MessageMalformed, MessageTooLarge, ProtocolVersionMismatch
@@ -22,6 +24,7 @@ MAX_FRAMES = 2 + MAX_BLOBS
 MAX_ENVELOPE = 1 << 20
 MAX_STRING = 1 << 16
 MAX_ENTRIES = 4096
+MAX_INTEGER = 2**63 - 1
 MAX_BLOB_TO_SERVER = 64 << 20
 MAX_BLOB_TO_CLIENT = 256 << 20
 
@@ -43,11 +46,44 @@ def _strict_float(value: Any, _: Any) -> float:
     return float(value)
 
 
+def _strict_int(value: Any, _: Any) -> int:
+    # msgpack also knows integers up to 2**64, which databases and most languages do not.
+    if type(value) is not int or not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:
+        raise TypeError(f"expected an integer of 64 bits, got {value!r:.40}")
+    return value
+
+
 def make_converter() -> Converter:
-    """A converter of protocol classes; primitives are taken as they are, never coerced."""
+    """A converter of protocol classes; values are taken as they are, never coerced."""
     converter = Converter(detailed_validation=False)
-    for kind in (bool, int, str):
+
+    def strict_class(cls: type[Any]) -> Callable[[Any, Any], Any]:
+        fields = make_dict_structure_fn(cls, converter)
+
+        def structure(value: Any, _: Any) -> Any:
+            # A string or a list would pass for a map without any of the keys that have defaults.
+            if type(value) is not dict:
+                raise TypeError(f"expected a map, got {type(value).__name__}")
+            return fields(cast("dict[str, Any]", value), cls)
+
+        return structure
+
+    def strict_tuple(cls: Any) -> Callable[[Any, Any], tuple[Any, ...]]:
+        (item, _ellipsis) = get_args(cls)
+
+        def structure(value: Any, _: Any) -> tuple[Any, ...]:
+            # A string would pass for an array of letters.
+            if not isinstance(value, list | tuple):
+                raise TypeError(f"expected an array, got {type(value).__name__}")
+            return tuple(converter.structure(each, item) for each in cast("list[Any]", value))
+
+        return structure
+
+    converter.register_structure_hook_factory(has, strict_class)
+    converter.register_structure_hook_factory(lambda cls: get_origin(cls) is tuple, strict_tuple)
+    for kind in (bool, str):
         converter.register_structure_hook(kind, _strict(kind))
+    converter.register_structure_hook(int, _strict_int)
     converter.register_structure_hook(float, _strict_float)
     for union in (ClientMessage, ServerMessage, JobEvent):
         configure_tagged_union(
@@ -66,8 +102,10 @@ CONVERTER = make_converter()
 def encode(message: ClientMessage | ServerMessage, blobs: Sequence[Blob] = ()) -> list[Blob]:
     """The frames of a message: magic, envelope, blobs.
 
-    Raises :class:`MessageTooLarge` when the envelope exceeds its limit.
+    Raises :class:`MessageTooLarge` when the envelope or a blob exceeds its limit, and :class:`MessageMalformed` for
+    text that is not Unicode (a file name with undecodable bytes, say).
     """
+    _check_sizes(blobs, MAX_BLOB_TO_SERVER if isinstance(message, ClientMessage) else MAX_BLOB_TO_CLIENT)
     fields = CONVERTER.unstructure(message)
     envelope = pack_map({"type": TAGS[type(message)], **fields})
     if len(envelope) > MAX_ENVELOPE:
@@ -86,8 +124,13 @@ def decode_server(frames: Sequence[Blob]) -> tuple[ServerMessage, list[Blob]]:
 
 
 def pack_map(fields: dict[str, Any]) -> bytes:
-    """One msgpack map of plain values."""
-    return cast(bytes, msgpack.packb(fields))  # pyright: ignore[reportUnknownMemberType]
+    """One msgpack map of plain values. Raises :class:`MessageMalformed` for text that is not Unicode."""
+    try:
+        return cast(bytes, msgpack.packb(fields))  # pyright: ignore[reportUnknownMemberType]
+    except UnicodeEncodeError as error:
+        raise MessageMalformed(
+            "A text of the message is not Unicode.", "Rename the file so that its name has ordinary letters."
+        ) from error
 
 
 def unpack_map(data: Blob, what: str = "message") -> dict[str, Any]:
@@ -115,18 +158,24 @@ def unpack_map(data: Blob, what: str = "message") -> dict[str, Any]:
 
 
 def _decode(frames: Sequence[Blob], union: type[M], most_bytes: int) -> tuple[M, list[Blob]]:
+    if frames:
+        check_magic(bytes(frames[0][:8]))
     if len(frames) < 2 or len(frames) > MAX_FRAMES:
         raise MessageMalformed(f"A message has {len(frames)} frames instead of 2 to {MAX_FRAMES}.")
-    check_magic(bytes(frames[0][:8]))
-    sizes = [memoryview(frame).nbytes for frame in frames]
-    if sizes[1] > MAX_ENVELOPE:
-        raise MessageTooLarge(f"An envelope of {sizes[1]:,} bytes is over the limit of {MAX_ENVELOPE:,}.")
-    if max(sizes[2:], default=0) > most_bytes:
-        raise MessageTooLarge(f"A blob of {max(sizes[2:]):,} bytes is over the limit of {most_bytes:,}.")
-    message = structure(unpack_map(frames[1]), union)
-    blobs = list(frames[2:])
+    envelope, blobs = frames[1], list(frames[2:])
+    size = memoryview(envelope).nbytes
+    if size > MAX_ENVELOPE:
+        raise MessageTooLarge(f"An envelope of {size:,} bytes is over the limit of {MAX_ENVELOPE:,}.")
+    _check_sizes(blobs, most_bytes)
+    message = structure(unpack_map(envelope), union)
     check_blobs(blob_refs(message), blobs)
     return message, blobs
+
+
+def _check_sizes(blobs: Sequence[Blob], most_bytes: int) -> None:
+    largest = max((memoryview(blob).nbytes for blob in blobs), default=0)
+    if largest > most_bytes:
+        raise MessageTooLarge(f"A blob of {largest:,} bytes is over the limit of {most_bytes:,}.")
 
 
 def structure(fields: dict[str, Any], kind: type[M], converter: Converter = CONVERTER) -> M:
@@ -148,7 +197,7 @@ def check_magic(frame: bytes) -> None:
     if frame == MAGIC:
         return
     major = frame[len(MAGIC_PREFIX) :]
-    if frame.startswith(MAGIC_PREFIX) and major.isdigit():
+    if frame.startswith(MAGIC_PREFIX) and len(major) == 1 and major.isdigit():
         raise version_mismatch(major.decode("ascii"))
     raise MessageMalformed("What came is not a Kiss3D message.")
 

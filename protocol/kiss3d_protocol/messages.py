@@ -6,14 +6,15 @@ writes.
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import field, frozen, validators
 
 from kiss3d_protocol.params import GenerateParams
-from kiss3d_protocol.payloads import ArrayRef, ImageRef, MeshRef
+from kiss3d_protocol.payloads import ArrayRef, ImageRef, MeshRef, expect_backend_image
 
 MAX_NAME = 256
 MAX_TEXT = 16_384
@@ -29,6 +30,14 @@ _name = validators.max_len(MAX_NAME)
 _text = validators.max_len(MAX_TEXT)
 _fraction = [validators.ge(0.0), validators.le(1.0)]
 _not_negative = validators.ge(0)
+
+
+def _finite(_: object, attribute: Any, value: float | None) -> None:
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"'{attribute.name}' must be finite: {value}")
+
+
+_seconds = [_not_negative, _finite]
 
 
 def new_job_id() -> str:
@@ -68,7 +77,7 @@ class StageTime:
 
     stage: str = field(validator=_name)
     title: str = field(validator=_name)
-    seconds: float = field(validator=_not_negative)
+    seconds: float = field(validator=_seconds)
 
 
 @frozen
@@ -88,7 +97,7 @@ class JobReport:
     preset: str = field(validator=_name)
     seed: int
     picture_sha256: str = field(validator=validators.matches_re(r"[0-9a-f]{64}"))
-    seconds: float = field(validator=_not_negative)
+    seconds: float = field(validator=_seconds)
     stages: tuple[StageTime, ...]
     warnings: tuple[WarningNote, ...]
     versions: dict[str, str]
@@ -103,9 +112,9 @@ class JobSummary:
     state: JobState
     preset: str = field(validator=_name)
     seed: int
-    created: float
-    started: float | None
-    finished: float | None
+    created: float = field(validator=_finite)
+    started: float | None = field(validator=_finite)
+    finished: float | None = field(validator=_finite)
     stage: str = field(validator=_name)
     fraction: float = field(validator=_fraction)
     last_number: int = field(validator=_not_negative)
@@ -209,7 +218,7 @@ class Event:
 
     job: str = field(validator=_job)
     number: int = field(default=0, validator=_not_negative)
-    time: float = 0.0
+    time: float = field(default=0.0, validator=_finite)
 
 
 @frozen(kw_only=True)
@@ -237,7 +246,7 @@ class Progress(Event):
     step: int = field(validator=_not_negative)
     steps: int = field(validator=validators.ge(1))
     fraction: float = field(validator=_fraction)
-    eta_seconds: float | None = None
+    eta_seconds: float | None = field(default=None, validator=_finite)
 
 
 @frozen(kw_only=True)
@@ -246,6 +255,9 @@ class Preview(Event):
 
     stage: str = field(validator=_name)
     image: ImageRef
+
+    def __attrs_post_init__(self) -> None:
+        expect_backend_image(self.image)
 
 
 @frozen(kw_only=True)

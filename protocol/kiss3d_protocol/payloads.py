@@ -20,6 +20,8 @@ MAX_PIXELS = 100_000_000
 
 ITEM_SIZES = {"<f4": 4, "<u4": 4, "|u1": 1}
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "image/gif")
+BACKEND_IMAGE_TYPES = ("image/png", "image/webp")
+"""What a backend sends; a client reads no other."""
 
 _blob_index = [validators.ge(0), validators.lt(MAX_BLOBS)]
 _sha256 = validators.matches_re(r"[0-9a-f]{64}")
@@ -39,6 +41,12 @@ class ImageRef:
     width: int = field(validator=[validators.ge(0), validators.le(MAX_PIXELS)])
     height: int = field(validator=[validators.ge(0), validators.le(MAX_PIXELS)])
     sha256: str = field(validator=_sha256)
+
+    def __attrs_post_init__(self) -> None:
+        if self.width * self.height > MAX_PIXELS:
+            raise MessageTooLarge(
+                f"A picture of {self.width:,} x {self.height:,} pixels is over the limit of {MAX_PIXELS:,}."
+            )
 
 
 @frozen
@@ -77,18 +85,26 @@ class MeshRef:
         _expect("triangles", self.triangles, "<u4", (None, 3), MAX_TRIANGLES)
         if self.uvs is not None:
             rows = vertices if self.uv_triangles is None else None
-            _expect("uvs", self.uvs, "<f4", (rows, 2), 3 * MAX_TRIANGLES)
+            _expect("uvs", self.uvs, "<f4", (rows, 2), MAX_VERTICES)
         if self.uv_triangles is not None:
             if self.uvs is None:
                 raise MessageMalformed("A mesh has indices of UVs but no UVs.")
             _expect("uv_triangles", self.uv_triangles, "<u4", (triangles, 3), MAX_TRIANGLES)
         if self.colours is not None:
             _expect("colours", self.colours, "|u1", (vertices, 4), MAX_VERTICES)
+        if self.texture is not None:
+            expect_backend_image(self.texture)
 
     def refs(self) -> list[ArrayRef | ImageRef]:
         """All descriptors that are there."""
         candidates = (self.positions, self.triangles, self.uvs, self.uv_triangles, self.colours, self.texture)
         return [ref for ref in candidates if ref is not None]
+
+
+def expect_backend_image(ref: ImageRef) -> None:
+    """Raises :class:`MessageMalformed` for a picture of a type that backends do not send."""
+    if ref.media_type not in BACKEND_IMAGE_TYPES:
+        raise MessageMalformed(f"A backend sends PNG or WebP, not {ref.media_type}.")
 
 
 def _expect(name: str, ref: ArrayRef, dtype: str, shape: tuple[int | None, int], most_rows: int) -> None:
@@ -112,10 +128,10 @@ class BlobWriter:
 
     def array(self, data: Blob, dtype: str, shape: Sequence[int]) -> ArrayRef:
         """Adds the bytes of a C-contiguous array of ``shape``."""
-        ref = ArrayRef(self._add(data), dtype, tuple(shape), sha256_of(data))
-        if ref.nbytes != len(memoryview(data).cast("B")):
-            raise ValueError(f"{len(data)} bytes do not make an array {dtype} of shape {tuple(shape)}")
-        return ref
+        length = memoryview(data).nbytes
+        if dtype in ITEM_SIZES and prod(shape) * ITEM_SIZES[dtype] != length:
+            raise ValueError(f"{length} bytes do not make an array {dtype} of shape {tuple(shape)}")
+        return ArrayRef(self._add(data), dtype, tuple(shape), sha256_of(data))
 
     def _add(self, data: Blob) -> int:
         if len(self.blobs) == MAX_BLOBS:

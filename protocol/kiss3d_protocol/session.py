@@ -75,11 +75,16 @@ News = LinkChanged | Received
 
 @define
 class _Followed:
-    """A job whose events the user wants. ``submit`` is kept until it has been answered."""
+    """A job whose events the user wants. ``submit`` is kept until it has been answered.
+
+    ``asked``: missing events have been asked for. ``cancel``: the user wants its end; said again after every loss.
+    """
 
     last_number: int
     submit: Submit | None = None
     blobs: Sequence[Blob] = ()
+    asked: bool = False
+    cancel: bool = False
 
 
 class ClientSession:
@@ -112,8 +117,14 @@ class ClientSession:
             self._send(Attach(job, after))
 
     def cancel(self, job: str) -> None:
-        """Asks the backend to stop a job."""
-        self._send_or_keep(Cancel(job))
+        """Asks the backend to stop a job; asks again after a loss while the job is followed and has not ended."""
+        followed = self._followed.get(job)
+        if followed is None:
+            self._send_or_keep(Cancel(job))
+            return
+        followed.cancel = True
+        if self.state is LinkState.CONNECTED:
+            self._send(Cancel(job))
 
     def list_jobs(self, limit: int) -> None:
         """Asks for a job list."""
@@ -157,10 +168,14 @@ class ClientSession:
         match message:
             case Welcome():
                 self._welcomed(message, now)
-            case Pong():
-                pass
             case Refused():
                 self._refused(message, now)
+            case _ if self.state is not LinkState.CONNECTED:
+                # Too late or too early: after the welcome everything that matters is asked for again.
+                pass
+            case Pong():
+                if self.welcome is not None and message.instance != self.welcome.instance:
+                    self._lose(now)
             case JobList():
                 self.news.append(Received(message))
             case _:
@@ -170,16 +185,22 @@ class ClientSession:
         if major_of(welcome.protocol) != PROTOCOL_MAJOR:
             self._fail(version_mismatch(welcome.protocol))
             return
-        repeated = self.state is LinkState.CONNECTED and self.welcome == welcome
+        # The answer to a repeated hello: the same backend, though its free memory may have changed.
+        repeated = (
+            self.state is LinkState.CONNECTED and self.welcome is not None and self.welcome.instance == welcome.instance
+        )
         self.state, self.welcome, self._last_sent = LinkState.CONNECTED, welcome, now
         if repeated:
             return
         self.news.append(LinkChanged(self.state, welcome))
         for job, followed in self._followed.items():
+            followed.asked = False
             if followed.submit is not None:
                 self._send(followed.submit, followed.blobs)
             else:
                 self._send(Attach(job, followed.last_number))
+            if followed.cancel:
+                self._send(Cancel(job))
         while self._waiting:
             self._send(self._waiting.popleft())
 
@@ -203,9 +224,12 @@ class ClientSession:
             if event.number <= followed.last_number:
                 return
             if event.number > followed.last_number + 1:
-                self._send(Attach(event.job, followed.last_number))
+                # Once only: each answer is everything that is missing, meshes too.
+                if not followed.asked:
+                    followed.asked = True
+                    self._send(Attach(event.job, followed.last_number))
                 return
-            followed.last_number = event.number
+            followed.last_number, followed.asked = event.number, False
         if isinstance(event, TERMINAL_EVENTS):
             del self._followed[event.job]
         self.news.append(Received(event, blobs))  # pyright: ignore[reportArgumentType]
@@ -221,7 +245,7 @@ class ClientSession:
     def _send_or_keep(self, message: ClientMessage) -> None:
         if self.state is LinkState.CONNECTED:
             self._send(message)
-        else:
+        elif message not in self._waiting:
             self._waiting.append(message)
 
     def _send(self, message: ClientMessage, blobs: Sequence[Blob] = ()) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import zmq
 
 from kiss3d_protocol.address import Address
+from kiss3d_protocol.errors import AddressInvalid
 from kiss3d_protocol.framing import MAX_BLOB_TO_CLIENT
 from kiss3d_protocol.payloads import Blob
 
@@ -17,7 +18,10 @@ ZERO_COPY_FROM = 1 << 16
 
 
 class ZeroMQTransport:
-    """Connects to ``address`` now and again after every loss; :meth:`receive` shows what comes."""
+    """Connects to ``address`` now and again after every loss; :meth:`receive` shows what comes.
+
+    Raises :class:`AddressInvalid` for what ZeroMQ does not take for an address.
+    """
 
     def __init__(self, address: Address) -> None:
         self._context = zmq.Context()
@@ -30,7 +34,12 @@ class ZeroMQTransport:
         self._socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
         self._socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
         self._socket.setsockopt(zmq.IPV6, int(address.host.startswith("[")))
-        self._socket.connect(str(address))
+        try:
+            self._socket.connect(str(address))
+        except zmq.ZMQError as error:
+            self._socket.close(linger=0)
+            self._context.term()
+            raise AddressInvalid(f"'{address}' cannot be connected to ({error.strerror}).") from error
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
