@@ -2,7 +2,8 @@
 
 ``python tests/benchmarks/bench_serve.py`` prints one JSON object. Times in seconds, over ``--runs`` runs.
 
-``ready``: from the start of the process to its ready line (target: below 1). ``first_event`` and ``first_progress``: from Submit
+``ready``: from the start of the process to its ready line (target: below 1).
+``first_event`` and ``first_progress``: from Submit
 on a warm server to the first event and to the first progress event at the client (target: below 0.1).
 """
 
@@ -20,13 +21,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from PIL import Image, ImageDraw
+from tests.fakes.backend_process import BackendProcess
 
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.messages import TERMINAL_EVENTS, Event, Progress, Submit, new_job_id
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.payloads import BlobWriter
 from kiss3d_protocol.session import Received
-from tests.fakes.backend_process import BackendProcess
 
 
 def picture() -> bytes:
