@@ -5,6 +5,7 @@ import bpy
 from kiss3d_protocol.params import DEFAULT_PRESET, PRESETS
 
 from . import blender_session, preferences
+from .capture.datablock import is_still_picture
 
 LARGEST_SEED = 2**31 - 1
 """Blender's integers have 32 bits with a sign; the scripting API takes the protocol's full range."""
@@ -37,7 +38,7 @@ def _current_view(context):
 
 
 def _is_still_picture(self, image):
-    return image.source in {"FILE", "GENERATED"} and image.type == "IMAGE"
+    return is_still_picture(image)
 
 
 class Kiss3DSceneSettings(bpy.types.PropertyGroup):

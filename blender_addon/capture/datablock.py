@@ -18,6 +18,12 @@ PNG_COMPRESSION = 1
 """The picture goes over a socket, not onto a disk: speed counts."""
 
 
+def is_still_picture(image: bpy.types.Image) -> bool:
+    """Whether it is one picture: no movie, sequence or tiles, and no render result, which is empty between renders."""
+    # Images made in Blender have the type UV_TEST, whatever they show.
+    return image.source in {"FILE", "GENERATED"} and image.type in {"IMAGE", "UV_TEST"}
+
+
 def picture_from_image(image: bpy.types.Image) -> Picture:
     """What the image shows now, painted changes included. Raises a :class:`PictureError`."""
     if image.source in {"FILE", "GENERATED"} and not image.is_dirty:
@@ -37,7 +43,7 @@ def picture_from_image(image: bpy.types.Image) -> Picture:
 
 def _png(image: bpy.types.Image) -> bytes:
     width, height = image.size
-    if not width or not height or image.source in {"MOVIE", "SEQUENCE", "TILED"} or image.type != "IMAGE":
+    if not width or not height or not is_still_picture(image):
         raise PictureUnreadable(f"The pixels of '{image.name}' cannot be taken.", HOW_TO_SAVE)
     if width * height > MAX_PIXELS:
         raise PictureTooLarge(f"'{image.name}' has {width} x {height} pixels; at most {MAX_PIXELS:,} can be sent.")

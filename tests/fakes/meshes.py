@@ -14,7 +14,7 @@ from kiss3d_protocol.payloads import Blob, BlobWriter, MeshRef
 
 @dataclass(frozen=True)
 class FakeMesh:
-    """Arrays as SPEC.md describes them; ``texture`` is a PNG."""
+    """Arrays as SPEC.md describes them; ``texture`` is a PNG, or empty for none."""
 
     positions: npt.NDArray[np.float32]
     triangles: npt.NDArray[np.uint32]
@@ -37,7 +37,7 @@ class FakeMesh:
             put(self.uvs, "<f4"),
             put(self.uv_triangles, "<u4"),
             None if self.colours is None else put(self.colours, "|u1"),
-            writer.image(self.texture, "image/png", self.texture_size, self.texture_size),
+            writer.image(self.texture, "image/png", self.texture_size, self.texture_size) if self.texture else None,
         )
         return ref, writer.blobs
 

@@ -1,0 +1,156 @@
+"""The extension in real Blenders against a backend that plays scripts; the checks are in checks/scripted.py."""
+
+from __future__ import annotations
+
+import ast
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.blender.rigs.bpy_env import BpyEnv, BpyRun
+from tests.fakes.meshes import sphere
+from tests.fakes.scripted_backend import Never, ScriptedBackend, ScriptedJob, Step, Until, coarse_then_final
+
+SCRIPT = Path(__file__).parent / "checks" / "scripted.py"
+CHECKS = [
+    node.name
+    for node in ast.parse(SCRIPT.read_text(encoding="utf-8")).body
+    if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
+]
+PICTURES = (
+    *("plain", "colours", "warned", "held", "go", "go_later", "forever", "fails"),
+    *("index_out_of_range", "not_finite", "degenerate"),
+)
+
+
+@dataclass(frozen=True)
+class ScriptedRun:
+    run: BpyRun
+    backend: ScriptedBackend
+
+    def picture(self, name: str) -> Image.Image:
+        """The newest picture that came for jobs of this name."""
+        data = [job.picture for job in self.backend.submits if job.submit.name == name][-1]
+        return Image.open(io.BytesIO(data))
+
+
+@pytest.fixture(scope="session")
+def scripted(bpy_env: BpyEnv, extension_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> ScriptedRun:
+    """One Blender that went through all checks."""
+    folder = tmp_path_factory.mktemp("pictures")
+    pixels = np.linspace(0, 255, 48 * 40 * 3).reshape(40, 48, 3).astype(np.uint8)
+    for name in PICTURES:
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    scripts = {
+        "colours": _colours,
+        "warned": _warned,
+        "held": lambda job: _held(job, backend),
+        "forever": _forever,
+        "fails": _fails,
+        "index_out_of_range": _index_out_of_range,
+        "not_finite": _not_finite,
+        "degenerate": _degenerate,
+    }
+    with ScriptedBackend(scripts, refused_presets={"quality": "There is no GPU."}) as backend:
+        run = bpy_env.run(SCRIPT, extension_zip, backend.address, folder, timeout=180)
+    return ScriptedRun(run, backend)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_check(scripted: ScriptedRun, check: str) -> None:
+    outcome = scripted.run.report.get(check, f"was not reached\n{scripted.run.stdout}\n{scripted.run.stderr}")
+    assert outcome == "ok", outcome
+
+
+def test_blender_ends_normally(scripted: ScriptedRun) -> None:
+    scripted.run.check()
+    assert scripted.run.left_running == []
+
+
+def test_images_of_the_file_arrive_as_they_look(scripted: ScriptedRun) -> None:
+    plain = scripted.picture("plain")
+    assert np.array_equal(scripted.picture("from_file"), plain)
+    assert np.array_equal(scripted.picture("from_pack"), plain)
+    painted = np.array(scripted.picture("painted").convert("RGB"))
+    assert tuple(painted[-1, 0]) == (255, 0, 0), "the first pixel in Blender is the lower left one"
+    assert np.array_equal(painted[:-1], np.array(plain)[:-1])
+    generated = scripted.picture("generated")
+    assert (generated.size, generated.mode) == ((40, 30), "RGBA")
+    assert abs(np.array(generated, int)[..., 3] - 128).max() <= 1
+    linear = np.array(scripted.picture("linear"), int)
+    assert abs(linear[..., 0] - 188).max() <= 1, "linear 0.5 is 188 in sRGB"
+
+
+# -- scripts ------------------------------------------------------------------------------------------------
+
+
+def _beginning(job: ScriptedJob) -> Iterator[Step]:
+    yield job.stage("shape", 0, 2)
+    yield job.progress(0.25)
+    yield job.mesh("coarse", sphere(8, 6))
+
+
+def _end(job: ScriptedJob) -> Iterator[Step]:
+    yield job.stage("texture", 1, 2)
+    yield job.mesh("final", sphere(24, 16))
+    yield job.finished()
+
+
+def _held(job: ScriptedJob, backend: ScriptedBackend) -> Iterator[Step]:
+    """Stands still after the coarse mesh until a job named "go" comes."""
+    number = backend.submits.index(job)
+    yield from _beginning(job)
+    yield Until(lambda: any(later.submit.name == "go" for later in backend.submits[number:]))
+    yield from _end(job)
+
+
+def _forever(job: ScriptedJob) -> Iterator[Step]:
+    yield from _beginning(job)
+    yield Never()
+
+
+def _fails(job: ScriptedJob) -> Iterator[Step]:
+    yield from _beginning(job)
+    yield job.failed("job.out_of_memory", "The memory was full.", "Close other programs.")
+
+
+def _warned(job: ScriptedJob) -> Iterator[Step]:
+    yield job.warning("picture.background", "The background is busy.")
+    yield from coarse_then_final(job)
+
+
+def _colours(job: ScriptedJob) -> Iterator[Step]:
+    yield job.stage("shape", 0, 1)
+    yield job.mesh("final", replace(sphere(24, 16, nose=False, colours=True), texture=b""))
+    yield job.finished()
+
+
+def _index_out_of_range(job: ScriptedJob) -> Iterator[Step]:
+    mesh = sphere(24, 16)
+    triangles = mesh.triangles.copy()
+    triangles[5, 1] = len(mesh.positions)
+    yield job.mesh("coarse", sphere(8, 6))
+    yield job.mesh("final", replace(mesh, triangles=triangles))
+    yield job.finished()
+
+
+def _not_finite(job: ScriptedJob) -> Iterator[Step]:
+    mesh = sphere(24, 16)
+    positions = mesh.positions.copy()
+    positions[7, 2] = np.nan
+    yield job.mesh("final", replace(mesh, positions=positions))
+    yield job.finished()
+
+
+def _degenerate(job: ScriptedJob) -> Iterator[Step]:
+    mesh = sphere(24, 16)
+    triangles = mesh.triangles.copy()
+    triangles[10, 1] = triangles[10, 0]
+    triangles[11, 2] = triangles[11, 0]
+    triangles[12] = triangles[12, 0]
+    yield job.mesh("final", replace(mesh, triangles=triangles))
+    yield job.finished()
