@@ -1,0 +1,147 @@
+"""Checks inside Blender with the real backend, which the add-on starts itself: ``real.py ZIP FOLDER``."""
+
+import sys
+import time
+from pathlib import Path
+
+import bpy
+import kiss3d_inside as inside
+import numpy as np
+from running import run_checks, until
+
+ZIP, FOLDER = sys.argv[1], Path(sys.argv[2])
+PICTURE = FOLDER / "lollipop.png"
+
+
+def data_counts():
+    return {kind: len(getattr(bpy.data, kind)) for kind in ("objects", "meshes", "materials", "images")}
+
+
+def positions(thing):
+    flat = np.empty(len(thing.data.vertices) * 3, np.float32)
+    thing.data.vertices.foreach_get("co", flat)
+    return flat.reshape(-1, 3) + np.array(thing.location)
+
+
+def check_picture_to_object():
+    from bl_ext.user_default.kiss3d import api
+
+    bpy.context.scene.cursor.location = (1, -2, 3)
+    states = []
+    began = time.monotonic()
+    made = api.generate(PICTURE, preset="draft", seed=7, size=1.5, on_progress=states.append, timeout=120)
+    seconds = time.monotonic() - began
+    mesh = made.data
+    uv = mesh.uv_layers[0].uv
+    values = np.empty(2 * len(uv), np.float32)
+    uv.foreach_get("vector", values)
+    image = next(node.image for node in mesh.materials[0].node_tree.nodes if node.type == "TEX_IMAGE")
+    low, high = positions(made).min(axis=0), positions(made).max(axis=0)
+    assert abs((high - low).max() - 1.5) < 1e-4 and np.argmax(high - low) == 2, "upright, with the size asked for"
+    assert abs(low[2] - 3) < 1e-4 and np.allclose(((low + high) / 2)[:2], (1, -2), atol=1e-4), "on the cursor"
+    assert values.min() >= 0 and values.max() <= 1 and values.std() > 0.05
+    assert max(image.size) >= 1024 and image.packed_file is not None
+    assert not mesh.validate(verbose=True)
+    qualities = [state.quality for state in states]
+    assert "coarse" in qualities and qualities[-1] == "final"
+    inside.report(
+        vertices=len(mesh.vertices),
+        faces=len(mesh.polygons),
+        uvs=len(np.unique(values.reshape(-1, 2), axis=0)),
+        uv_corners=len(uv),
+        recipe=made["kiss3d"].to_dict(),
+        picture_to_object_seconds=round(seconds, 2),
+        front=front_colours(made, image),
+    )
+
+
+def front_colours(made, image):
+    """The texture's mean colour on faces that look at -Y in the upper half, and in the lowest quarter."""
+    mesh = made.data
+    faces = len(mesh.polygons)
+    normals, centres = np.empty(3 * faces, np.float32), np.empty(3 * faces, np.float32)
+    mesh.polygons.foreach_get("normal", normals)
+    mesh.polygons.foreach_get("center", centres)
+    corners = np.empty(6 * faces, np.float32)
+    mesh.uv_layers[0].uv.foreach_get("vector", corners)
+    uvs = corners.reshape(faces, 3, 2).mean(axis=1)
+    width, height = image.size
+    pixels = np.empty(width * height * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    columns = np.clip((uvs[:, 0] * width).astype(int), 0, width - 1)
+    rows = np.clip((uvs[:, 1] * height).astype(int), 0, height - 1)
+    colours = pixels.reshape(height, width, 4)[rows, columns, :3]
+    heights = centres.reshape(-1, 3)[:, 2] / made.dimensions.z
+    facing = normals.reshape(-1, 3)[:, 1] < -0.8
+    sides = centres.reshape(-1, 3)[:, 0] / made.dimensions.x
+    return {
+        "top": colours[facing & (heights > 0.6)].mean(axis=0).tolist(),
+        "bottom": colours[facing & (heights < 0.2)].mean(axis=0).tolist(),
+        "upper_left": colours[facing & (heights > 0.7) & (heights < 0.85) & (sides < -0.15)].mean(axis=0).tolist(),
+        "upper_right": colours[facing & (heights > 0.7) & (heights < 0.85) & (sides > 0.15)].mean(axis=0).tolist(),
+    }
+
+
+def check_second_job_waits_and_both_come():
+    from bl_ext.user_default.kiss3d import api
+
+    jobs = [api.submit(PICTURE, seed=seed, location=(3 * seed, 0, 0)) for seed in (1, 2)]
+    waited = until(lambda: jobs[1].state.phase.value == "queued" and jobs[1].state, 20, "the second job waits")
+    assert not waited.stages
+    first, second = [job.wait(60) for job in jobs]
+    assert first != second and first.data != second.data and second.location.x == 6
+    assert [int(made["kiss3d"]["seed"]) for made in (first, second)] == [1, 2]
+
+
+def check_cancel_leaves_nothing():
+    from bl_ext.user_default.kiss3d import api
+
+    before = data_counts()
+    job = api.submit(PICTURE, seed=9)
+    until(lambda: job.state.phase.value == "running", 20)
+    job.cancel()
+    try:
+        job.wait(20)
+    except Exception as error:
+        assert type(error).__name__ == "JobCancelled", repr(error)
+    else:
+        raise AssertionError("the job was not cancelled")
+    assert data_counts() == before
+
+
+def check_picture_without_an_object():
+    from bl_ext.user_default.kiss3d import api
+
+    try:
+        api.generate(FOLDER / "transparent.png", timeout=60)
+    except Exception as error:
+        assert type(error).__name__ == "PictureTransparent" and error.remedy, repr(error)
+    else:
+        raise AssertionError("a transparent picture made an object")
+
+
+def check_operator():
+    settings = bpy.context.scene.kiss3d
+    settings.filepath = str(PICTURE)
+    before = len(bpy.data.objects)
+    assert bpy.ops.kiss3d.generate() == {"FINISHED"}
+    assert len(bpy.data.objects) == before + 1
+
+
+def check_backend_that_dies_is_started_again_and_the_job_goes_on():
+    from bl_ext.user_default.kiss3d import api, blender_session
+
+    job = api.submit(PICTURE, seed=11)
+    until(lambda: job.state.phase.value == "running", 20)
+    (connection,) = blender_session.monitor().connections.values()
+    connection._backend._process.kill()
+    until(lambda: job.state and connection.view.link.value == "failed", 20, "the loss is noticed")
+    assert "ended unexpectedly" in connection.view.error.message
+    assert bpy.ops.kiss3d.connect() == {"FINISHED"}
+    made = job.wait(60)
+    assert len(made.data.vertices) > 1000
+
+
+inside.install(ZIP)
+run_checks(globals())
+# Not disabled on purpose: a script that just ends must leave no backend and no crash behind.

@@ -1,0 +1,73 @@
+"""The extension in real Blenders with the real backend that it starts itself; the checks are in checks/real.py."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+from tests.blender.rigs.bpy_env import BpyEnv, BpyRun
+
+SCRIPT = Path(__file__).parent / "checks" / "real.py"
+CHECKS = [
+    node.name
+    for node in ast.parse(SCRIPT.read_text(encoding="utf-8")).body
+    if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
+]
+
+
+def draw_pictures(folder: Path) -> None:
+    """A lollipop on white, red with a yellow spot on its left, and a picture with nothing in it."""
+    picture = Image.new("RGB", (640, 480), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((295, 280, 345, 440), fill=(60, 90, 180))
+    draw.ellipse((200, 60, 440, 300), fill=(200, 60, 40))
+    draw.ellipse((220, 130, 300, 210), fill=(250, 220, 80))
+    picture.save(folder / "lollipop.png")
+    Image.new("RGBA", (128, 128), (255, 0, 0, 0)).save(folder / "transparent.png")
+
+
+@pytest.fixture(scope="session")
+def real_run(bpy_env: BpyEnv, extension_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> BpyRun:
+    """One Blender that went through all checks."""
+    folder = tmp_path_factory.mktemp("real")
+    draw_pictures(folder)
+    return bpy_env.run(SCRIPT, extension_zip, folder, timeout=240, env={"KISS3D_PYTHON": sys.executable})
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_check(real_run: BpyRun, check: str) -> None:
+    outcome = real_run.report.get(check, f"was not reached\n{real_run.stdout}\n{real_run.stderr}")
+    assert outcome == "ok", outcome
+
+
+def test_blender_ends_normally_and_ends_its_backend(real_run: BpyRun) -> None:
+    real_run.check()
+    assert real_run.left_running == []
+
+
+def test_counts_and_recipe(real_run: BpyRun) -> None:
+    report = real_run.report
+    assert report["vertices"] > 1000
+    assert report["faces"] == 2 * report["vertices"] - 4, "a closed surface of triangles without holes"
+    assert report["uv_corners"] == 3 * report["faces"]
+    assert report["uvs"] >= report["vertices"], "seams only add UVs"
+    recipe = report["recipe"]
+    assert (recipe["preset"], recipe["seed"], recipe["quality"]) == ("draft", 7, "final")
+    assert len(recipe["picture_sha256"]) == 64 and len(recipe["job"]) == 36
+    assert recipe["stages"] and all(seconds >= 0 for seconds in recipe["stages"].values())
+    assert {"kiss3d", "kiss3d_addon"} <= recipe["versions"].keys()
+
+
+def test_front_of_the_object_shows_the_picture_the_right_way_round(real_run: BpyRun) -> None:
+    front = real_run.report["front"]
+    assert _close(front["bottom"], (60, 90, 180)), front
+    assert _close(front["upper_right"], (200, 60, 40)), front
+    yellow = front["upper_left"]
+    assert yellow[1] > front["upper_right"][1] + 0.15, f"the yellow spot is on the left: {front}"
+
+
+def _close(colour: list[float], wanted: tuple[int, int, int]) -> bool:
+    return all(abs(255 * one - other) < 25 for one, other in zip(colour, wanted, strict=True))
