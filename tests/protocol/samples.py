@@ -1,0 +1,130 @@
+"""One message of each type with fixed content, the same on every run."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+from kiss3d_protocol.messages import (
+    Attach,
+    Cancel,
+    Cancelled,
+    ClientMessage,
+    Device,
+    Failed,
+    Finished,
+    Hello,
+    JobList,
+    JobReport,
+    JobSummary,
+    ListJobs,
+    MeshReady,
+    Ping,
+    Pong,
+    PresetOffer,
+    Preview,
+    Progress,
+    Queued,
+    Refused,
+    ServerMessage,
+    StageStarted,
+    StageTime,
+    Submit,
+    WarningNote,
+    WarningRaised,
+    Welcome,
+)
+from kiss3d_protocol.params import GenerateParams
+from kiss3d_protocol.payloads import Blob, BlobWriter, MeshRef
+
+JOB = "0b8f7c1e-5a55-4d5e-9b1e-0123456789ab"
+OTHER_JOB = "11111111-2222-4333-8444-555555555555"
+INSTANCE = "9d6b8a44-7a0c-4f0e-8f57-ba9876543210"
+OTHER_INSTANCE = "22222222-2222-4222-8222-222222222222"
+PICTURE = b"\x89PNG\r\n\x1a\n, as it were"
+TIME = 1_700_000_000.5
+
+Sample = tuple[ClientMessage | ServerMessage, Sequence[Blob]]
+
+
+def welcome(instance: str = INSTANCE, *, protocol: str = "1.0", heartbeat: float = 2.0, ram_free: int = 1) -> Welcome:
+    return Welcome(
+        protocol=protocol,
+        server="kiss3d/0.1.0",
+        instance=instance,
+        heartbeat_seconds=heartbeat,
+        device=Device("cuda", "A card", 24 * 2**30, 20 * 2**30, 64 * 2**30, ram_free),
+        presets=(PresetOffer("draft", "Draft", True), PresetOffer("fast", "Fast", False, "No model.", ("flux",))),
+        missing_models=("flux",),
+    )
+
+
+def submit(job: str = JOB, picture: bytes = PICTURE, seed: int = 7) -> tuple[Submit, list[Blob]]:
+    writer = BlobWriter()
+    image = writer.image(picture, "image/png", 640, 480)
+    return Submit(job, "chair.png", GenerateParams("draft", seed), image), writer.blobs
+
+
+def mesh_ready(job: str = JOB, number: int = 4) -> tuple[MeshReady, list[Blob]]:
+    writer = BlobWriter()
+    corners = [(-0.5, -0.5, 0.0), (0.5, -0.5, 0.0), (0.5, 0.5, 0.0), (-0.5, 0.5, 0.0)]
+    mesh = MeshRef(
+        positions=writer.array(struct.pack("<12f", *sum(corners, ())), "<f4", (4, 3)),
+        triangles=writer.array(struct.pack("<6I", 0, 1, 2, 0, 2, 3), "<u4", (2, 3)),
+        uvs=writer.array(struct.pack("<6f", 0, 0, 1, 0, 1, 1), "<f4", (3, 2)),
+        uv_triangles=writer.array(struct.pack("<6I", 0, 1, 2, 2, 1, 0), "<u4", (2, 3)),
+        colours=writer.array(bytes(range(16)), "|u1", (4, 4)),
+        texture=writer.image(PICTURE, "image/png", 1024, 1024),
+    )
+    return MeshReady(job=job, number=number, time=TIME, quality="final", mesh=mesh), writer.blobs
+
+
+def preview(job: str = JOB, number: int = 3) -> tuple[Preview, list[Blob]]:
+    writer = BlobWriter()
+    image = writer.image(b"RIFF, as it were", "image/webp", 256, 256)
+    return Preview(job=job, number=number, time=TIME, stage="inflate", image=image), writer.blobs
+
+
+def report() -> JobReport:
+    return JobReport(
+        recipe="draft",
+        preset="draft",
+        seed=7,
+        picture_sha256="ab" * 32,
+        seconds=3.25,
+        stages=(StageTime("inflate", "Inflating", 1.5),),
+        warnings=(WarningNote("background.busy", "The background is busy.", "Use a plain one."),),
+        versions={"kiss3d": "0.1.0", "numpy": "2.0"},
+    )
+
+
+def client_samples() -> list[Sample]:
+    return [
+        (Hello("1.0", "blender/0.1.0"), ()),
+        (Ping(), ()),
+        submit(),
+        (Cancel(JOB), ()),
+        (Attach(JOB, 3), ()),
+        (ListJobs(5), ()),
+    ]
+
+
+def server_samples() -> list[Sample]:
+    summary = JobSummary(
+        JOB, "chair.png", "running", "draft", 7, TIME, TIME + 1, None, "inflate", 0.25, 4, error="job.worker_died"
+    )
+    return [
+        (welcome(), ()),
+        (Pong(INSTANCE), ()),
+        (Refused("submit", JOB, "job.conflict", "It is another job.", "Use another id."), ()),
+        (JobList((summary,)), ()),
+        (Queued(job=JOB, number=1, time=TIME, position=2), ()),
+        (StageStarted(job=JOB, number=2, time=TIME, stage="inflate", title="Inflating", index=1, count=3), ()),
+        (Progress(job=JOB, time=TIME, stage="inflate", step=3, steps=10, fraction=0.5, eta_seconds=2.5), ()),
+        preview(),
+        mesh_ready(),
+        (WarningRaised(job=JOB, number=5, time=TIME, code="w", message="Naïve – 日本.", remedy="None."), ()),
+        (Finished(job=JOB, number=6, time=TIME, report=report()), ()),
+        (Failed(job=JOB, number=6, time=TIME, code="job.worker_died", message="It died.", remedy="Again."), ()),
+        (Cancelled(job=JOB, number=6, time=TIME), ()),
+    ]
