@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from kiss3d_protocol.errors import BackendStartFailed, error_from_wire
+from kiss3d_protocol.errors import BackendStartFailed, ConnectionLost, error_from_wire
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -31,7 +31,13 @@ class PrivateBackend:
         command += ["--data-dir", str(data_dir)] if data_dir else []
         command += ["--recipes", recipes] if recipes else []
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            **_out_of_reach_of_ctrl_c(),
         )
         self._last_words: deque[str] = deque(maxlen=LAST_WORDS)
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -54,6 +60,12 @@ class PrivateBackend:
         if told.get("event") == "ready":
             return str(told["address"])
         raise error_from_wire(str(told.get("code")), str(told.get("message")), str(told.get("remedy")))
+
+    def check(self) -> None:
+        """Raises :class:`ConnectionLost` when the process has ended."""
+        if self._process.poll() is not None:
+            words = " ".join(self._last_words)
+            raise ConnectionLost(f"The private backend ended unexpectedly. {words}".strip(), "Try again.")
 
     def close(self) -> None:
         """Asks the process to end, and ends it if it does not."""
@@ -85,3 +97,10 @@ class PrivateBackend:
         with pipe:
             for line in pipe:
                 self._last_words.append(line.strip())
+
+
+def _out_of_reach_of_ctrl_c() -> dict[str, Any]:
+    """Ctrl-C goes to every process of a terminal; the backend must live long enough to be told of the cancel."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}

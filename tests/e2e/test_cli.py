@@ -235,6 +235,40 @@ class TestJobsThatFail:
         (job,) = json.loads(kiss3d("jobs", "--connect", backend.address, "--json").stdout)
         assert job["state"] == "cancelled"
 
+    def test_ctrl_c_in_a_terminal_reaches_every_process_and_all_end(self, tmp_path: Path, environment: dict[str, str]):
+        picture = tmp_path / "big.png"
+        Image.effect_noise((1500, 1500), 90).convert("RGB").save(picture)
+        command = [sys.executable, "-m", "kiss3d_backend", "generate", str(picture), "-o", str(tmp_path / "o.glb")]
+        process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        )
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "Removing the background" in line:
+                break
+        children = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=15)
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+        assert "Cancelling" in errors
+        assert not psutil.wait_procs(children, timeout=10)[1]
+
+    def test_a_private_backend_that_dies_is_noticed(self, tmp_path: Path, environment: dict[str, str]):
+        picture = tmp_path / "big.png"
+        Image.effect_noise((1500, 1500), 90).convert("RGB").save(picture)
+        command = [sys.executable, "-m", "kiss3d_backend", "generate", str(picture), "-o", str(tmp_path / "o.glb")]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "Removing the background" in line:
+                break
+        (broker,) = psutil.Process(process.pid).children()
+        broker.kill()
+        _, errors = process.communicate(timeout=15)
+        assert process.returncode == ERRORS["connect.lost"].exit_code, errors
+        assert "Traceback" not in errors
+
     def test_kill_9_of_the_command_ends_its_private_backend(self, disc: Path, environment: dict[str, str]):
         command = [sys.executable, "-m", "kiss3d_backend", "generate", str(disc), "-o", str(disc.parent / "o.glb")]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)

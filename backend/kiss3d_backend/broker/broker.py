@@ -5,8 +5,10 @@ It owns no socket: :mod:`kiss3d_backend.broker.server` feeds it and sends what i
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Generator, Sequence
 
 from kiss3d_backend.broker.outbox import Letter
 from kiss3d_backend.broker.sessions import Session, Sessions
@@ -14,7 +16,7 @@ from kiss3d_backend.jobs.book import JobBook, Posted
 from kiss3d_backend.models.offers import check_preset
 from kiss3d_backend.worker.messages import StartJob, WorkerEvent
 from kiss3d_backend.worker.supervisor import Notice, Supervisor, WorkerState
-from kiss3d_protocol.errors import HelloRequired, Kiss3DError
+from kiss3d_protocol.errors import DataDirectoryUnusable, HelloRequired, Kiss3DError
 from kiss3d_protocol.framing import decode_client, version_mismatch
 from kiss3d_protocol.messages import (
     TAGS,
@@ -69,7 +71,8 @@ class Broker:
             message, blobs = decode_client(frames)
             if session is None and not isinstance(message, Hello):
                 raise HelloRequired("The backend does not know this connection (any more).")
-            self._carry_out(identity, session, message, blobs, now)
+            with _disk_trouble_named():
+                self._carry_out(identity, session, message, blobs, now)
         except Kiss3DError as error:
             _log.warning("a message was refused: %s %s", error.code, error.message)
             refused = Refused(
@@ -170,3 +173,15 @@ class Broker:
     def _publish(self, posted: Sequence[Posted]) -> None:
         for each in posted:
             self.sessions.publish(each.event.job, Letter(each.event, each.artifacts))
+
+
+@contextlib.contextmanager
+def _disk_trouble_named() -> Generator[None]:
+    """A full or broken disk refuses one message; it must not end the broker."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        _log.exception("the data directory failed")
+        raise DataDirectoryUnusable(
+            f"The backend could not store that ({error}).", "Free disk space on the backend's machine, then try again."
+        ) from error

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +39,6 @@ from kiss3d_protocol.messages import (
     MeshReady,
     Refused,
     Submit,
-    WarningRaised,
     new_job_id,
 )
 from kiss3d_protocol.messages import Cancelled as CancelledEvent
@@ -49,6 +49,7 @@ from kiss3d_protocol.session import LinkChanged, LinkState
 CONNECT_SECONDS = 10.0
 LOST_SECONDS = 60.0
 CANCEL_SECONDS = 5.0
+CHECK_SECONDS = 0.5
 
 MEDIA_TYPES = {
     "PNG": "image/png",
@@ -99,12 +100,13 @@ def run_generate(options: GenerateOptions) -> None:
         display = stack.enter_context(StageDisplay(options.picture.name))
         if options.connect is None:
             display.note("Starting a private backend")
-            address = stack.enter_context(PrivateBackend()).address()
+            private = stack.enter_context(PrivateBackend())
+            address, check = private.address(), private.check
         else:
-            address = str(parse_address(options.connect))
+            address, check = str(parse_address(options.connect)), _no_check
         client = stack.enter_context(Client(address, f"cli/{__version__}"))
         client.connected(CONNECT_SECONDS)
-        result = _follow(client, submit, writer.blobs, display)
+        result = _follow(client, submit, writer.blobs, display, check)
     mesh, report = result.mesh, result.report
     if mesh is None or report is None:
         raise StageFailed("The backend finished the job without a mesh.")
@@ -150,31 +152,40 @@ def check_writable(path: Path, suffix: str) -> None:
         raise OutputUnwritable(f"'{path}' cannot be written ({error.strerror}).") from error
 
 
-def _follow(client: Client, submit: Submit, blobs: list[Blob], display: StageDisplay) -> _Result:
+def _no_check() -> None:
+    """Whether a backend that is not ours lives is seen by its heartbeats."""
+
+
+def _follow(
+    client: Client, submit: Submit, blobs: list[Blob], display: StageDisplay, check: Callable[[], None]
+) -> _Result:
     client.submit(submit, blobs)
     try:
-        return _collect(client, display)
+        return _collect(client, display, check, LOST_SECONDS)
     except KeyboardInterrupt:
         display.note("Cancelling")
         client.cancel(submit.job)
         with contextlib.suppress(Kiss3DError):
-            _collect(client, display, patience=CANCEL_SECONDS)
+            _collect(client, display, check, CANCEL_SECONDS)
         raise
 
 
-def _collect(client: Client, display: StageDisplay, patience: float = LOST_SECONDS) -> _Result:
+def _collect(client: Client, display: StageDisplay, check: Callable[[], None], patience: float) -> _Result:
+    """Takes the job's events until it ends. ``patience``: seconds without a connection, or after a cancel."""
     result = _Result()
-    connected = True
+    lost_at: float | None = None if patience == LOST_SECONDS else time.monotonic()
     while True:
-        news = client.wait(patience)
+        news = client.wait(CHECK_SECONDS)
         if news is None:
-            if connected and patience == LOST_SECONDS:
-                continue
-            raise ConnectionLost("The backend did not come back.")
+            check()
+            if lost_at is not None and time.monotonic() - lost_at > patience:
+                raise ConnectionLost("The backend did not come back.")
+            continue
         if isinstance(news, LinkChanged):
             if news.error is not None:
                 raise news.error
             connected = news.state is LinkState.CONNECTED
+            lost_at = None if connected else time.monotonic()
             display.note("Connected" if connected else "The connection is lost; waiting for the backend")
             continue
         message = news.message
@@ -189,8 +200,6 @@ def _collect(client: Client, display: StageDisplay, patience: float = LOST_SECON
                 raise error_from_wire(message.code, message.message, message.remedy)
             case CancelledEvent():
                 raise JobCancelled("The job was cancelled.")
-            case WarningRaised():
-                pass
             case _:
                 pass
 

@@ -12,6 +12,7 @@ import io
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -183,6 +184,8 @@ def load_recipes(spec: str) -> Mapping[str, Recipe]:
 
 def main() -> None:
     """The process's entry point."""
+    # Ctrl-C in the broker's terminal reaches this process too; its life is the broker's business.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="kiss3d-worker")
     parser.add_argument("--artifacts", type=Path, required=True)
     parser.add_argument("--recipes", required=True)
