@@ -23,7 +23,7 @@ def spread_colours(colours: NDArray[np.float32], trust: NDArray[np.float32]) -> 
     weight = np.pad(trust, even)
     weighted = np.pad(colours * trust[..., None], (*even, (0, 0)))
     sums = _halved(weight)
-    means = _halved(weighted) / np.maximum(sums, 1e-12)[..., None]
+    means = (_halved(weighted) / np.maximum(sums, 1e-12)[..., None]).astype(np.float32)
     coarse = spread_colours(means, np.minimum(sums, 1.0))
     # Both axes hold half as many pixels, the last one perhaps half outside.
     rows = (np.arange(height) + 0.5) / 2.0 - 0.5

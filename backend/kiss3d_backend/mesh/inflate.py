@@ -1,9 +1,9 @@
 """A silhouette blown up to a closed body.
 
-The body is the set z^2 < u(x, y), where u solves -div grad u = 4 inside the outline and is zero on it. For a disc that
-is a ball; a strip of half-width w gets the thickness of its own width; the rim is rounded everywhere. Only the half
-above the plane of the outline is extracted (marching cubes with that plane as a layer of nodes); its mirror image closes
-it, so front and back meet along edges of the mesh.
+The body is the set z^2 < u(x, y), where u solves -div grad u = 4 inside the outline and is zero on it. For a disc
+that is a ball; a strip gets about the thickness of its own width; the rim is rounded everywhere. Only the half above
+the plane of the outline is extracted (marching cubes with that plane as a layer of nodes); its mirror image closes it,
+so front and back meet along edges of the mesh.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from skimage.measure import marching_cubes
 
 from kiss3d_backend.mesh.poisson import solve_inside
-from kiss3d_backend.mesh.silhouette import INSIDE, SilhouetteGrid
+from kiss3d_backend.mesh.silhouette import SilhouetteGrid
 
 _SOURCE = 4.0
 _NEAREST_TO_NODE = 0.06
@@ -36,10 +36,10 @@ class Body:
 
 def inflate(grid: SilhouetteGrid) -> Body:
     """The body over a silhouette: watertight, one component, mirror-symmetric about its plane."""
-    u = _extended(solve_inside(grid.level, INSIDE, _SOURCE), grid.level)
+    u = _extended(solve_inside(grid.level, _SOURCE), grid.level)
     layers = int(np.ceil(np.sqrt(u.max()))) + 3
     height = np.arange(layers, dtype=np.float64)
-    slope = np.hypot(*np.gradient(u))
+    slope = np.hypot(np.gradient(u, axis=0), np.gradient(u, axis=1))
     steepness = np.sqrt(slope[..., None] ** 2 + 4.0 * height**2 + 1e-6)
     distance = ((u[..., None] - height**2) / steepness).astype(np.float32)
     # A surface through a node would make triangles of no area.
@@ -53,14 +53,14 @@ def inflate(grid: SilhouetteGrid) -> Body:
 
 def _extended(u: NDArray[np.float64], level: NDArray[np.float32]) -> NDArray[np.float64]:
     """u continued below zero outside the outline, at the slope that it has there."""
-    inside = level > INSIDE
+    inside = level > 0
     rim = inside & ~ndi.binary_erosion(inside, np.ones((3, 3)))
-    above = np.where(rim, level - INSIDE, 0.0)
+    above = np.where(rim, level, 0.0)
     slope = ndi.gaussian_filter(np.where(rim, u, 0.0), 1.5) / (ndi.gaussian_filter(above, 1.5) + 1e-12)
     reach = ndi.gaussian_filter(rim.astype(np.float64), 1.5) > 1e-4
     slope = np.where(reach, slope, slope[rim].mean())
     # Never level with the outline itself: a node must lie on one side.
-    below = np.minimum(slope * (level.astype(np.float64) - INSIDE), -1e-4)
+    below = np.minimum(slope * level.astype(np.float64), -1e-4)
     return np.where(inside, np.maximum(u, 1e-4), below)
 
 

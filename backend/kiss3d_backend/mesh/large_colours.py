@@ -7,16 +7,18 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.bleed import spread_colours
+from kiss3d_backend.mesh.distance import distance_inside
 from kiss3d_backend.mesh.poisson import fill_between
 from kiss3d_backend.mesh.resample import centres, resample
 
 SIDE = 128
 _DEPTH_SIDE = 256
-_NEAR = 21
+_NEAR = 41
 _MEDIAN = 7
 _SOFTNESS = 1.0
 _ACROSS = 4.0
-_RIM = 0.6
+_LEAST_GAIN, _MOST_GAIN = 0.8, 1.6
+_GAIN_DEPTH = 12.0
 
 
 def large_colours(picture: NDArray[np.float32], matte: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -37,9 +39,9 @@ def large_colours(picture: NDArray[np.float32], matte: NDArray[np.float32]) -> N
     )
     trust = np.clip(small[..., 3], 0.0, None)
     colours = small[..., :3] / np.maximum(trust, 1e-6)[..., None]
-    filled = spread_colours(np.clip(colours, 0.0, 1.0), np.clip(trust, 0.0, 1.0))
+    filled = spread_colours(np.clip(colours, 0.0, 1.0).astype(np.float32), np.clip(trust, 0.0, 1.0).astype(np.float32))
     median = np.stack([ndi.median_filter(filled[..., channel], _MEDIAN) for channel in range(3)], axis=2)
-    return ndi.gaussian_filter(median, (_SOFTNESS, _SOFTNESS, 0.0))
+    return np.asarray(ndi.gaussian_filter(median, (_SOFTNESS, _SOFTNESS, 0.0)), dtype=np.float32)
 
 
 def colours_behind(large: NDArray[np.float32], matte: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -51,16 +53,21 @@ def colours_behind(large: NDArray[np.float32], matte: NDArray[np.float32]) -> ND
     size = matte.shape[0]
     inside = resample(matte, centres(SIDE, size), centres(SIDE, size), "gaussian") > 0.5
     deep = ndi.binary_erosion(inside, iterations=2)
-    return fill_between(large, inside & ~deep, deep, _ACROSS)
+    membrane = fill_between(large, inside & ~deep, deep, _ACROSS)
+    # A lit object is darker along its rim than in its middle; its back should not be dark all over.
+    brightness = large[deep].mean() / max(float(membrane[deep].mean()), 1e-3) if deep.any() else 1.0
+    gain = np.clip(brightness, _LEAST_GAIN, _MOST_GAIN) - 1.0
+    inward = np.clip(distance_inside(inside) / _GAIN_DEPTH, 0.0, 1.0)
+    return membrane * (1.0 + gain * inward[..., None]).astype(np.float32)
 
 
 def _relative_depth(matte: NDArray[np.float32]) -> NDArray[np.float32]:
     """(_DEPTH_SIDE, _DEPTH_SIDE): 0 at the rim, 1 where no place nearby lies deeper inside."""
     size = matte.shape[0]
     small = resample(matte, centres(_DEPTH_SIDE, size), centres(_DEPTH_SIDE, size), "gaussian")
-    depth = ndi.distance_transform_edt(small > 0.5)
+    depth = distance_inside(small > 0.5)
     deepest = ndi.maximum_filter(depth, _NEAR)
-    return ((depth / np.maximum(deepest, 1e-6)) ** 2).astype(np.float32)
+    return ((depth / np.maximum(deepest, 1e-6)) ** 4).astype(np.float32)
 
 
 def _shrunk(depth: NDArray[np.float32], size: int) -> NDArray[np.float32]:

@@ -60,7 +60,7 @@ def rasterise(points: NDArray[np.float64], triangles: NDArray[np.int32], width: 
         row, column = np.divmod(offset, spans[triangle, 0])
         column += low[triangle, 0]
         row += low[triangle, 1]
-        weights = _weights(corners[triangle], doubled_area[triangle], column + 0.5, row + 0.5)
+        weights = _weights(corners[triangle], doubled_area[triangle], column, row)
         hit = (weights >= 0).all(axis=1)
         triangle, weights = triangle[hit], weights[hit]
         depth = np.einsum("ij,ij->i", weights, points[triangles[triangle], 2])
@@ -73,19 +73,18 @@ def rasterise(points: NDArray[np.float64], triangles: NDArray[np.int32], width: 
     index[seen] = (keys[seen] & 0xFFFFFFFF).astype(np.int32)
     pixels = np.flatnonzero(seen)
     weights = np.zeros((width * height, 3), dtype=np.float32)
-    weights[pixels] = _weights(
-        corners[index[pixels]], doubled_area[index[pixels]], pixels % width + 0.5, pixels // width + 0.5
-    )
+    weights[pixels] = _weights(corners[index[pixels]], doubled_area[index[pixels]], pixels % width, pixels // width)
     return Raster(index.reshape(height, width), weights.reshape(height, width, 3))
 
 
 def _weights(
     corners: NDArray[np.float64],
     doubled_area: NDArray[np.float64],
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
+    column: NDArray[np.int64],
+    row: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Barycentric coordinates (F, 3) of points in their own triangles (F, 3, 3)."""
+    """Barycentric coordinates (F, 3) of pixel centres in their own triangles (F, 3, 3)."""
+    x, y = column + 0.5, row + 0.5
     a, b, c = corners[:, 0], corners[:, 1], corners[:, 2]
     wb = ((x - a[:, 0]) * (c[:, 1] - a[:, 1]) - (c[:, 0] - a[:, 0]) * (y - a[:, 1])) / doubled_area
     wc = ((b[:, 0] - a[:, 0]) * (y - a[:, 1]) - (x - a[:, 0]) * (b[:, 1] - a[:, 1])) / doubled_area

@@ -27,7 +27,7 @@ def relax(body: Body, rounds: int, on_round: Callable[[int], None] | None = None
     averages = _neighbour_average(body.triangles, len(body.positions))
     on_plane = body.positions[:, 2] == 0.0
     splines = ndi.spline_filter(body.u, order=3)
-    slopes = np.gradient(body.u)
+    slopes = [np.gradient(body.u, axis=axis) for axis in (0, 1)]
     positions = body.positions
     for done in range(rounds):
         normals = vertex_normals(positions.astype(np.float32), body.triangles).astype(np.float64)
@@ -71,4 +71,5 @@ def _neighbour_average(triangles: NDArray[np.int32], count: int) -> scipy.sparse
     end = triangles[:, [1, 2, 0, 0, 1, 2]].ravel()
     links = scipy.sparse.csr_array((np.ones(len(start)), (start, end)), shape=(count, count))
     degree = np.asarray(links.sum(axis=1)).ravel()
-    return (scipy.sparse.diags_array(1.0 / np.maximum(degree, 1.0)) @ links).tocsr()
+    share = scipy.sparse.diags_array(1.0 / np.maximum(degree, 1.0))
+    return scipy.sparse.csr_array(share @ links)

@@ -35,7 +35,7 @@ def resample(
 
 def centres(count: int, size: int) -> NDArray[np.float64]:
     """Positions (count,) of ``count`` new pixel centres that divide ``size`` old pixels evenly."""
-    return (np.arange(count) + 0.5) * (size / count) - 0.5
+    return np.asarray((np.arange(count) + 0.5) * (size / count) - 0.5, dtype=np.float64)
 
 
 def _weights(positions: NDArray[np.float64], size: int, kernel: Kernel) -> scipy.sparse.csr_array:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import scipy.ndimage as ndi
+import scipy.special
 from numpy.typing import NDArray
 
+from kiss3d_backend.mesh.distance import distance_inside
+from kiss3d_backend.mesh.regions import connected_regions, region_sizes
 from kiss3d_backend.mesh.resample import resample
 
 INSIDE = 0.5
-"""The level of the outline."""
+"""The matte's value on the outline."""
 
 _MARGIN_CELLS = 4
 _SAMPLES_PER_CELL = 2
@@ -18,15 +21,16 @@ _THINNEST_HALF_WIDTH_CELLS = 1.0
 _TIP_LENGTH = 4.0
 _SMOOTHING_CELLS = 0.7
 _SMALLEST_HOLE_NODES = 4
+_FLATTEST = 1e-4
 
 
 @attrs.frozen(eq=False)
 class SilhouetteGrid:
     """A region on a grid.
 
-    ``level``: (R, C) float32 in [0, 1]; above :data:`INSIDE` is inside. The inside is one 4-connected region and
-    does not touch the border. ``left``, ``top``: where node (0, 0) lies, in pixels of the matte (0 is the centre of
-    the first pixel). ``step``: pixels of the matte from node to node.
+    ``level``: (R, C) float32, above zero inside; next to the outline it is about proportional to the distance from
+    it, farther away it levels off. The inside is one 4-connected region and does not touch the border.
+    ``left``, ``top``: where node (0, 0) lies, in pixels of the matte (0 is the centre of the first pixel). ``step``: pixels of the matte from node to node.
     """
 
     level: NDArray[np.float32]
@@ -57,13 +61,15 @@ def silhouette_grid(matte: NDArray[np.float32], cells: int) -> SilhouetteGrid:
     columns = left + fine * np.arange(int(np.ceil(width / fine)) + 2 * margin + 1)
 
     # A border of nothing, so that an object cut off by the picture's edge ends there.
-    padded = np.pad(matte, 1)
-    level = np.clip(resample(padded, rows + 1, columns + 1, "gaussian"), 0.0, 1.0)
-    touched = _any_inside(padded, rows + 1, columns + 1, fine)
+    border = int(fine) + 2
+    padded = np.pad(matte, border)
+    rows, columns = rows + border, columns + border
+    level = np.clip(resample(padded, rows, columns, "gaussian"), 0.0, 1.0)
+    touched = _any_inside(padded, rows, columns, fine)
     level = _widen_thin_parts(level, touched, _THINNEST_HALF_WIDTH_CELLS * _SAMPLES_PER_CELL)
-    level = ndi.gaussian_filter(level, _SMOOTHING_CELLS * _SAMPLES_PER_CELL)
+    level = np.asarray(ndi.gaussian_filter(level, _SMOOTHING_CELLS * _SAMPLES_PER_CELL))
     nodes = level[::_SAMPLES_PER_CELL, ::_SAMPLES_PER_CELL].copy()
-    return SilhouetteGrid(_one_region(nodes), float(left), float(top), float(step))
+    return SilhouetteGrid(_as_distance(_one_region(nodes)), float(left), float(top), float(step))
 
 
 def _any_inside(
@@ -78,14 +84,14 @@ def _any_inside(
 
 def _widen_thin_parts(level: NDArray[np.float32], touched: NDArray[np.bool_], radius: float) -> NDArray[np.float32]:
     """Adds a stroke of half-width ``radius`` (in samples) along parts that a disc of that radius does not fit in."""
-    core = ndi.distance_transform_edt(level >= INSIDE) > radius
+    core = distance_inside(level >= INSIDE) > radius
     if core.any():
-        to_core = ndi.distance_transform_edt(~core)
+        to_core = distance_inside(~core)
         thin = touched & (to_core > radius + 1.0)
     else:
         to_core = np.full(level.shape, np.inf)
         thin = touched
-    labels, count = ndi.label(thin, np.ones((3, 3)))
+    labels, count = connected_regions(thin, diagonal=True)
     if count == 0:
         return level
     # The corners of any shape are too narrow for the disc as well; a long part is not a corner.
@@ -94,23 +100,28 @@ def _widen_thin_parts(level: NDArray[np.float32], touched: NDArray[np.bool_], ra
     stroke = long_part[labels]
     if not stroke.any():
         return level
-    to_stroke = ndi.distance_transform_edt(~stroke)
+    to_stroke = distance_inside(~stroke)
     return np.maximum(level, np.clip(radius + 0.5 - to_stroke, 0.0, 1.0)).astype(np.float32)
+
+
+def _as_distance(level: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A blurred step turned into a straight ramp, so that linear interpolation finds the outline exactly."""
+    ramp = scipy.special.ndtri(np.clip(level.astype(np.float64), _FLATTEST, 1.0 - _FLATTEST))
+    return ramp.astype(np.float32)
 
 
 def _one_region(level: NDArray[np.float32]) -> NDArray[np.float32]:
     level[[0, -1], :] = 0.0
     level[:, [0, -1]] = 0.0
-    labels, count = ndi.label(level > INSIDE)
+    labels, count = connected_regions(level > INSIDE)
     if count == 0:
         # Less than a node wide and short: a dot at its strongest place.
         row, column = np.unravel_index(np.argmax(level), level.shape)
         level[max(row, 1) : row + 2, max(column, 1) : column + 2] = 1.0
-        labels, count = ndi.label(level > INSIDE)
-    sizes = np.bincount(labels.ravel())[1:]
-    kept = labels == 1 + int(np.argmax(sizes))
+        labels, count = connected_regions(level > INSIDE)
+    kept = labels == int(np.argmax(region_sizes(labels, count)))
     level = np.where(~kept & (level > INSIDE), INSIDE - 0.02, level).astype(np.float32)
-    holes, count = ndi.label(~kept, np.ones((3, 3)))
-    small = np.bincount(holes.ravel(), minlength=count + 1) < _SMALLEST_HOLE_NODES
+    holes, count = connected_regions(~kept, diagonal=True)
+    small = region_sizes(holes, count) < _SMALLEST_HOLE_NODES
     small[0] = False
     return np.where(small[holes], np.maximum(1.0 - level, INSIDE + 0.1), level).astype(np.float32)

@@ -16,7 +16,7 @@ from kiss3d_backend.mesh.resample import resample
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Cutout, Mesh, Texture
 
-_PICTURE_FROM, _PICTURE_FULL = 0.12, 0.45
+_PICTURE_FROM, _PICTURE_FULL = 0.18, 0.52
 _STEPS = 4
 
 
@@ -24,7 +24,7 @@ class ProjectPicture(Stage[tuple[Cutout, Mesh], Mesh]):
     """Gives a body in the frame of its cut-out a texture of two charts, and puts it in the unit box.
 
     ``chart_side``: pixels; the texture is twice as wide as high. Where the surface turns away from the picture
-    (the normal's z from 0.45 down to 0.12) the picture gives way to large-scale colours taken from well inside
+    (the normal's z from 0.52 down to 0.18) the picture gives way to large-scale colours taken from well inside
     the object, because there a pixel of the picture would be smeared along the side.
     """
 
@@ -78,6 +78,7 @@ def _facing(
     """How much the surface faces the picture (the normal's z) at each pixel of the front chart, (2 side, 2 side)."""
     towards = vertex_normals(mesh.positions, mesh.triangles)[:, 2]
     points = np.stack([uvs[:, 0] * 2 * side, (1.0 - uvs[:, 1]) * side, np.zeros(len(uvs))], axis=1)
+    points = points.astype(np.float64)
     raster = rasterise(points, uv_triangles[front], side, side)
     values = towards[mesh.triangles[front]]
     facing = np.einsum("ijk,ijk->ij", values[raster.triangle], raster.weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Cutout, Picture
@@ -16,7 +17,7 @@ from kiss3d_protocol.errors import PictureWithoutObject
 
 _MASK_SIDE = 768
 _SMALLEST_SHARE = 0.0005
-_STEPS = 5
+_STEPS = 6
 
 
 class RemoveBackground(Stage[Picture, Cutout]):
@@ -34,7 +35,7 @@ class RemoveBackground(Stage[Picture, Cutout]):
         rgba = value.rgba
         transparent = has_cutout_alpha(rgba[..., 3])
         if transparent:
-            mask = at_most(rgba[..., 3], _MASK_SIDE) > 127
+            mask = np.asarray(at_most(rgba[..., 3], _MASK_SIDE) > 127)
         else:
             if (rgba[..., 3] < 255).any():
                 rgba = opaque_colours(rgba)
@@ -51,15 +52,15 @@ class RemoveBackground(Stage[Picture, Cutout]):
                 "Crop the picture to one object to choose it yourself.",
             )
         square = square_around(mask, (rgba.shape[0], rgba.shape[1]))
-        context.progress(3, _STEPS)
+        steps = iter(range(3, _STEPS))
         cut = cut_transparent if transparent else cut_opaque
-        cutout = Cutout(cut(rgba, mask, square))
+        cutout = Cutout(cut(rgba, mask, square, lambda: context.progress(next(steps), _STEPS)))
         if not (cutout.rgba[..., 3] > 127).any():
             raise PictureWithoutObject("The object of the picture is too small or too faint to be cut out.")
         context.preview(cutout.rgba)
         return cutout
 
-    def _mask_of_opaque(self, rgb: np.ndarray, context: StageContext) -> np.ndarray:
+    def _mask_of_opaque(self, rgb: NDArray[np.uint8], context: StageContext) -> NDArray[np.bool_]:
         mask = mask_on_plain_background(rgb)
         context.progress(1, _STEPS)
         if mask is not None:

@@ -29,14 +29,15 @@ def mask_by_grabcut(rgb: NDArray[np.uint8], context: StageContext) -> NDArray[np
     labels = np.full((height, width), cv2.GC_BGD, dtype=np.uint8)
     labels[_inset(height, width, _SURE_BORDER)] = cv2.GC_PR_BGD
     labels[_inset(height, width, _LIKELY_BORDER)] = cv2.GC_PR_FGD
+    everything = (0, 0, width, height)  # not looked at when there is a mask
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(int(context.seed & 0x7FFFFFFF))
     for number in range(_ROUNDS):
         mode = cv2.GC_INIT_WITH_MASK if number == 0 else cv2.GC_EVAL
-        cv2.grabCut(small, labels, None, background, foreground, 1, mode)
+        cv2.grabCut(small, labels, everything, background, foreground, 1, mode)
         if not np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).any():
             break
-        context.progress(_ROUNDS + number + 1, 5 * _ROUNDS)
+        context.progress(_ROUNDS + number + 1, 6 * _ROUNDS)
     mask = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
     mask = ndi.binary_opening(mask, iterations=1)
     mask = ndi.binary_closing(np.pad(mask, 4), iterations=3)[4:-4, 4:-4]

@@ -6,6 +6,8 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from kiss3d_backend.mesh.regions import connected_regions, region_sizes
+
 _GAP_SHARE = 0.006
 _SUBSTANTIAL_SHARE = 0.08
 
@@ -20,14 +22,13 @@ def main_object(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], bool]:
         return mask, False
     gap = max(round(_GAP_SHARE * (max(np.ptp(rows), np.ptp(columns)) + 1)), 1)
     closed = ndi.binary_closing(np.pad(mask, gap + 1), iterations=gap)[gap + 1 : -gap - 1, gap + 1 : -gap - 1]
-    labels, _ = ndi.label(closed | mask)
-    sizes = np.bincount(labels[mask].ravel())
-    sizes[0] = 0
+    labels, count = connected_regions(closed | mask)
+    sizes = region_sizes(np.where(mask, labels, 0), count)
     largest = int(np.argmax(sizes))
     whole = labels == largest
-    own, parts = ndi.label(mask & whole)
+    own, parts = connected_regions(mask & whole)
     # Closing also fills notches: it is used only where it joins something.
-    result = whole if parts > 1 and np.partition(np.bincount(own.ravel())[1:], -2)[-2] > 3 else mask & whole
+    result = whole if parts > 1 and np.partition(region_sizes(own, parts), -2)[-2] > 3 else mask & whole
     sizes_without = np.delete(sizes, largest)
     left_out = bool(len(sizes_without) and sizes_without.max() > _SUBSTANTIAL_SHARE * sizes[largest])
     return result, left_out

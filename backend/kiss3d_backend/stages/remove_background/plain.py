@@ -7,6 +7,9 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from kiss3d_backend.mesh.regions import connected_regions
+from kiss3d_backend.stages.remove_background.distance import distance_inside
+
 _RING_SHARE = 0.02
 _PLAIN_SHARE = 0.58
 _MOST_NOISE = 5.0
@@ -28,7 +31,7 @@ def mask_on_plain_background(rgb: NDArray[np.uint8]) -> NDArray[np.bool_] | None
     enclosed parts count when they look like a real opening (a mug's handle) rather than a white part of the
     object (an eye, the inside of a line drawing).
     """
-    lab = cv2.cvtColor(rgb.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
+    lab = np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB), dtype=np.float32)
     ring = _ring(lab.shape[0], lab.shape[1])
     field, noise, share = _background_field(lab, ring)
     if share < _PLAIN_SHARE or noise > _MOST_NOISE:
@@ -82,7 +85,7 @@ def _quadratic(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.flo
 def _connected_to(alike: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The part of ``alike`` that is reached from ``seeds`` without squeezing through cracks of a pixel or two."""
     wide = ndi.binary_opening(np.pad(alike, 2, constant_values=True), np.ones((3, 3)))[2:-2, 2:-2]
-    labels, _ = ndi.label(wide)
+    labels, _ = connected_regions(wide)
     reached = np.isin(labels, np.unique(labels[seeds & wide])) & wide
     return ndi.binary_dilation(reached, np.ones((3, 3)), iterations=2) & alike
 
@@ -102,14 +105,14 @@ def _soft_shadow(lab: NDArray[np.float32], field: NDArray[np.float32]) -> NDArra
 def _openings(solid: NDArray[np.bool_], alike: NDArray[np.bool_], tight: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Enclosed parts of ``solid`` that are background seen through the object."""
     enclosed = solid & alike
-    labels, count = ndi.label(ndi.binary_opening(enclosed, np.ones((3, 3))))
+    labels, count = connected_regions(ndi.binary_opening(enclosed, np.ones((3, 3))))
     openings = np.zeros(solid.shape, dtype=bool)
     if count == 0:
         return openings
     total = float(solid.sum())
     rows, columns = np.nonzero(solid)
     extent = max(np.ptp(rows), np.ptp(columns)) + 1.0
-    to_outside = ndi.distance_transform_edt(np.pad(solid, 1))[1:-1, 1:-1]
+    to_outside = distance_inside(np.pad(solid, 1))[1:-1, 1:-1]
     for label, box in enumerate(ndi.find_objects(labels), start=1):
         part = labels[box] == label
         area = float(part.sum())
@@ -117,6 +120,8 @@ def _openings(solid: NDArray[np.bool_], alike: NDArray[np.bool_], tight: NDArray
             continue
         wall = float(to_outside[box][part].min())
         is_body_around = _WALL_LEAST * extent < wall < 0.8 * np.sqrt(area)
-        if is_body_around and tight[box][part].mean() > 0.97:
+        # Its edge is mixed with the object's colours, and JPEG rings there.
+        core = ndi.binary_erosion(np.pad(part, 1), iterations=3)[1:-1, 1:-1]
+        if is_body_around and core.any() and tight[box][core].mean() > 0.95:
             openings[box] |= part
     return ndi.binary_dilation(openings, np.ones((3, 3))) & enclosed

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.bleed import spread_colours
+from kiss3d_backend.mesh.regions import connected_regions, region_sizes
 from kiss3d_backend.mesh.resample import resample
 from kiss3d_backend.pipeline.types import OBJECT_SHARE
+from kiss3d_backend.stages.remove_background.distance import distance_inside
 
 _LARGEST_OBJECT = 1088
 _SMALLEST_OBJECT = 64
 _RELIABLE_CONTRAST = 0.12
 _RELIABLE_MIX = 0.2
+_BAND = 3.0
+"""How far the edge of the mask may be off, in its own pixels."""
 
 
 @attrs.frozen
 class Square:
-    """Where the square is sampled. ``rows``, ``columns`` (S,): in pixels of the picture, 0 the centre of the first.
-    ``scale``: pixels of the square for each pixel of the mask. ``mask_step``: pixels of the picture for each of the mask.
+    """Where the square is sampled.
+
+    ``rows``, ``columns`` (S,): in pixels of the picture, 0 the centre of the first. ``scale``: pixels of the square for
+    each pixel of the mask. ``mask_step``: pixels of the picture for each pixel of the mask, down and across.
     """
 
     rows: NDArray[np.float64]
@@ -48,31 +56,43 @@ def square_around(mask: NDArray[np.bool_], picture_size: tuple[int, int]) -> Squ
     )
 
 
-def cut_transparent(rgba: NDArray[np.uint8], mask: NDArray[np.bool_], square: Square) -> NDArray[np.uint8]:
-    """(S, S, 4): the picture's own alpha, around ``mask`` only."""
+def cut_transparent(
+    rgba: NDArray[np.uint8], mask: NDArray[np.bool_], square: Square, advance: Callable[[], None]
+) -> NDArray[np.uint8]:
+    """(S, S, 4): the picture's own alpha, around ``mask`` only. ``advance`` is called after each part of the work."""
     alpha = rgba[..., 3:].astype(np.float32) / 255.0
     premultiplied = np.concatenate([rgba[..., :3] * (alpha / 255.0), alpha], axis=2)
     # Outside the picture is nothing.
     padded = np.pad(premultiplied, ((1, 1), (1, 1), (0, 0)))
     sampled = resample(padded, square.rows + 1, square.columns + 1)
+    advance()
     near = _sample_mask(ndi.binary_dilation(mask, np.ones((3, 3)), iterations=2), square) > 0.3
     matte = np.clip(sampled[..., 3], 0.0, 1.0) * near
-    colours = np.clip(sampled[..., :3] / np.maximum(sampled[..., 3:], 1e-3), 0.0, 1.0)
-    matte = np.where(matte > 0.5 / 255.0, matte, 0.0)
-    return _with_clean_colours(colours, matte, matte > 0.98, 1.5)
+    colours = np.clip(sampled[..., :3] / np.maximum(sampled[..., 3:], 1e-3), 0.0, 1.0).astype(np.float32)
+    matte = np.where(matte > 0.5 / 255.0, matte, 0.0).astype(np.float32)
+    advance()
+    return _with_clean_colours(colours, matte, matte > 0.98, 1.5, 6.0)
 
 
-def cut_opaque(rgba: NDArray[np.uint8], mask: NDArray[np.bool_], square: Square) -> NDArray[np.uint8]:
-    """(S, S, 4): alpha from the mask, made exact at the edge by what the colours there are a mix of."""
+def cut_opaque(
+    rgba: NDArray[np.uint8], mask: NDArray[np.bool_], square: Square, advance: Callable[[], None]
+) -> NDArray[np.uint8]:
+    """(S, S, 4): alpha from the mask, made exact at the edge by what the colours there are a mix of.
+
+    ``advance`` is called after each part of the work.
+    """
     colours = np.clip(resample(rgba[..., :3].astype(np.float32) / 255.0, square.rows, square.columns), 0.0, 1.0)
+    advance()
     soft = _sample_mask(mask, square)
-    band = 1.5 * square.scale + 1.0
+    band = _BAND * square.scale + 1.0
     solid = soft > 0.5
-    sure_inside = ndi.distance_transform_edt(solid) > band
-    sure_outside = ndi.distance_transform_edt(~solid) > band
+    sure_inside = distance_inside(solid) > band
+    sure_outside = distance_inside(~solid) > band
+    advance()
     matte = np.where(sure_inside, 1.0, np.where(sure_outside, 0.0, _unmixed(colours, soft, sure_inside, sure_outside)))
-    matte = matte.astype(np.float32) * _inside_picture(rgba, square)
-    return _with_clean_colours(colours, matte, sure_inside & (matte > 0.98), 0.5)
+    matte = _without_specks(matte.astype(np.float32) * _inside_picture(rgba, square))
+    advance()
+    return _with_clean_colours(colours, matte, sure_inside & (matte > 0.98), 0.5, 2.5 * band)
 
 
 def _unmixed(
@@ -110,13 +130,23 @@ def _inside_picture(rgba: NDArray[np.uint8], square: Square) -> NDArray[np.bool_
     return rows[:, None] & columns
 
 
+def _without_specks(matte: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The matte of the largest connected part, with its soft edge."""
+    labels, count = connected_regions(matte > 0.5, diagonal=True)
+    if count < 2:
+        return matte
+    largest = int(np.argmax(region_sizes(labels, count)))
+    return np.where(ndi.binary_dilation(labels == largest, np.ones((3, 3)), iterations=2), matte, 0.0)
+
+
 def _with_clean_colours(
-    colours: NDArray[np.float32], matte: NDArray[np.float32], sure: NDArray[np.bool_], erode: float
+    colours: NDArray[np.float32], matte: NDArray[np.float32], sure: NDArray[np.bool_], erode: float, reach: float
 ) -> NDArray[np.uint8]:
     """Colours that the background may have touched give way to the object's own next to them."""
-    deep = ndi.distance_transform_edt(sure) > erode
+    deep = distance_inside(sure) > erode
     # Where the object is too thin for sure pixels, its most opaque ones count.
-    trust = np.where(deep, 1.0, 0.05 * matte**4).astype(np.float32)
+    thin = distance_inside(~deep) > reach if deep.any() else np.ones_like(deep)
+    trust = np.where(deep, 1.0, np.where(thin, 0.5 * matte**4, 1e-6 * matte)).astype(np.float32)
     clean = spread_colours(colours, trust)
     rgba = np.concatenate([clean, matte[..., None]], axis=2)
     return (np.clip(rgba, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
