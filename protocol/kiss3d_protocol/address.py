@@ -36,11 +36,11 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """``tcp://HOST:PORT`` or ``HOST:PORT``. Raises :class:`AddressInvalid`."""
+    """``tcp://HOST:PORT`` or ``HOST:PORT``; upper case makes no difference. Raises :class:`AddressInvalid`."""
     match = _ADDRESS.fullmatch(text.strip())
     if match is None or int(match[2]) > 65535 or not _is_host(match[1]):
         raise AddressInvalid(f"'{text:.100}' is not an address of a backend.")
-    return Address(match[1], int(match[2]))
+    return Address(match[1].lower(), int(match[2]))
 
 
 def _is_host(host: str) -> bool:
