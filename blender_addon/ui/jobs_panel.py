@@ -44,11 +44,8 @@ def _draw_job(layout, context, job: Job):
         if state.phase is Phase.FINISHED:
             header.operator(KISS3D_OT_select.bl_idname, text="", icon="RESTRICT_SELECT_OFF").job = job.id
         header.operator(KISS3D_OT_dismiss.bl_idname, text="", icon="X").job = job.id
-    elif not state.cancel_requested:
-        header.operator(KISS3D_OT_cancel.bl_idname, icon="CANCEL").job = job.id
-
-    if state.phase is Phase.RUNNING:
-        layout.progress(factor=state.fraction, text=_whole(state))
+    else:
+        _draw_progress(layout, job)
     stages = layout.column(align=True)
     for line in state.stages:
         _draw_stage(stages, line, state)
@@ -60,6 +57,18 @@ def _draw_job(layout, context, job: Job):
         draw_text(layout, context, job.hindrance, icon="INFO")
         if job.target.scene() is None:
             layout.operator(KISS3D_OT_place_here.bl_idname, icon="IMPORT").job = job.id
+
+
+def _draw_progress(layout, job: Job):
+    state = job.state
+    split = layout.split(factor=0.7)
+    if state.phase is Phase.RUNNING:
+        split.progress(factor=state.fraction, text=_whole(state))
+    else:
+        split.label(text="")
+    button = split.row()
+    button.enabled = not state.cancel_requested
+    button.operator(KISS3D_OT_cancel.bl_idname).job = job.id
 
 
 def _draw_stage(layout, line: StageLine, state: JobState):

@@ -52,7 +52,7 @@ def sphere(
     photograph.
     """
     rows = np.linspace(0, np.pi, down + 1)[1:-1]
-    turns = np.linspace(0, 2 * np.pi, around, endpoint=False)
+    turns = np.linspace(np.pi, 3 * np.pi, around, endpoint=False)  # the seam is at the back
     polar, turn = np.meshgrid(rows, turns, indexing="ij")
     ring = np.stack((np.sin(polar) * np.sin(turn), np.cos(polar), np.sin(polar) * np.cos(turn)), axis=-1)
     positions = np.concatenate(([[0, 1, 0]], ring.reshape(-1, 3), [[0, -1, 0]])) * (0.375, 0.5, 0.25)
