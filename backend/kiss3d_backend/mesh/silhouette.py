@@ -30,7 +30,8 @@ class SilhouetteGrid:
 
     ``level``: (R, C) float32, above zero inside; next to the outline it is about proportional to the distance from
     it, farther away it levels off. The inside is one 4-connected region and does not touch the border.
-    ``left``, ``top``: where node (0, 0) lies, in pixels of the matte (0 is the centre of the first pixel). ``step``: pixels of the matte from node to node.
+    ``left``, ``top``: where node (0, 0) lies, in pixels of the matte (0 is the centre of the first pixel).
+    ``step``: pixels of the matte from node to node.
     """
 
     level: NDArray[np.float32]
@@ -68,7 +69,7 @@ def silhouette_grid(matte: NDArray[np.float32], cells: int) -> SilhouetteGrid:
     touched = _any_inside(padded, rows, columns, fine)
     level = _widen_thin_parts(level, touched, _THINNEST_HALF_WIDTH_CELLS * _SAMPLES_PER_CELL)
     level = np.asarray(ndi.gaussian_filter(level, _SMOOTHING_CELLS * _SAMPLES_PER_CELL))
-    nodes = level[::_SAMPLES_PER_CELL, ::_SAMPLES_PER_CELL].copy()
+    nodes = level[::_SAMPLES_PER_CELL, ::_SAMPLES_PER_CELL].astype(np.float32)
     return SilhouetteGrid(_as_distance(_one_region(nodes)), float(left), float(top), float(step))
 
 

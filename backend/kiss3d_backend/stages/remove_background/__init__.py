@@ -17,7 +17,8 @@ from kiss3d_protocol.errors import PictureWithoutObject
 
 _MASK_SIDE = 768
 _SMALLEST_SHARE = 0.0005
-_STEPS = 6
+_MASK_STEPS = 4
+_STEPS = 8
 
 
 class RemoveBackground(Stage[Picture, Cutout]):
@@ -40,7 +41,7 @@ class RemoveBackground(Stage[Picture, Cutout]):
             if (rgba[..., 3] < 255).any():
                 rgba = opaque_colours(rgba)
             mask = self._mask_of_opaque(at_most(rgba[..., :3], _MASK_SIDE), context)
-        context.progress(2, _STEPS)
+        context.progress(_MASK_STEPS, _STEPS)
 
         mask, left_out = main_object(mask)
         if mask.mean() < _SMALLEST_SHARE:
@@ -52,7 +53,7 @@ class RemoveBackground(Stage[Picture, Cutout]):
                 "Crop the picture to one object to choose it yourself.",
             )
         square = square_around(mask, (rgba.shape[0], rgba.shape[1]))
-        steps = iter(range(3, _STEPS))
+        steps = iter(range(_MASK_STEPS + 1, _STEPS))
         cut = cut_transparent if transparent else cut_opaque
         cutout = Cutout(cut(rgba, mask, square, lambda: context.progress(next(steps), _STEPS)))
         if not (cutout.rgba[..., 3] > 127).any():
@@ -61,8 +62,8 @@ class RemoveBackground(Stage[Picture, Cutout]):
         return cutout
 
     def _mask_of_opaque(self, rgb: NDArray[np.uint8], context: StageContext) -> NDArray[np.bool_]:
-        mask = mask_on_plain_background(rgb)
-        context.progress(1, _STEPS)
+        steps = iter(range(1, _STEPS))
+        mask = mask_on_plain_background(rgb, lambda: context.progress(next(steps), _STEPS))
         if mask is not None:
             return mask
         context.warn(

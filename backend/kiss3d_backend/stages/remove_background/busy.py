@@ -37,7 +37,7 @@ def mask_by_grabcut(rgb: NDArray[np.uint8], context: StageContext) -> NDArray[np
         cv2.grabCut(small, labels, everything, background, foreground, 1, mode)
         if not np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).any():
             break
-        context.progress(_ROUNDS + number + 1, 6 * _ROUNDS)
+        context.progress(_ROUNDS + number + 1, 5 * _ROUNDS)
     mask = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
     mask = ndi.binary_opening(mask, iterations=1)
     mask = ndi.binary_closing(np.pad(mask, 4), iterations=3)[4:-4, 4:-4]

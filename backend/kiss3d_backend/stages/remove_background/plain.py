@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 import scipy.ndimage as ndi
@@ -23,23 +25,26 @@ _HOLE_MOST = 0.5
 _WALL_LEAST = 0.02
 
 
-def mask_on_plain_background(rgb: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+def mask_on_plain_background(rgb: NDArray[np.uint8], advance: Callable[[], None]) -> NDArray[np.bool_] | None:
     """What is not background, (H, W) bool; None when the border of the picture shows no plain background.
 
     ``rgb``: (H, W, 3). The background is a quadratic field in CIE L*a*b*, fitted to the pixels along the border and
     robust against an object that is cut off there. Background is what resembles it and is connected to the border;
     enclosed parts count when they look like a real opening (a mug's handle) rather than a white part of the
-    object (an eye, the inside of a line drawing).
+    object (an eye, the inside of a line drawing). ``advance`` is called after each part of the work.
     """
     lab = np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB), dtype=np.float32)
     ring = _ring(lab.shape[0], lab.shape[1])
     field, noise, share = _background_field(lab, ring)
+    advance()
     if share < _PLAIN_SHARE or noise > _MOST_NOISE:
         return None
     distance = np.linalg.norm(lab - field, axis=2)
     alike = distance < np.clip(3.5 * noise + 2.0, 4.0, 10.0)
     strict = _connected_to(alike, ring & alike)
+    advance()
     with_shadow = _connected_to(alike | _soft_shadow(lab, field), ring & alike)
+    advance()
     foreground = (~strict).sum()
     # A pale object may look like one big shadow.
     background = with_shadow if (~with_shadow).sum() > _SHADOW_MOST * foreground else strict
