@@ -69,6 +69,7 @@ class KISS3D_OT_generate(bpy.types.Operator):
                 wait_until_settled(monitor, job)
         except Kiss3DError as error:
             blender_session.show(error)
-            self.report({"ERROR"}, str(error))
+            # In a window the panel shows it where the click was; without one the caller must get an exception.
+            self.report({"ERROR" if bpy.app.background else "WARNING"}, str(error))
             return {"CANCELLED"}
         return {"FINISHED"}

@@ -101,8 +101,8 @@ def test_click_path(window_rig: WindowRig, window_extension_zip: Path, pictures:
     ):
         set_backend(window, backend.address)
         window.show_panel("Kiss3D")
-        window.execute("bpy.context.scene.kiss3d.filepath = '/kiss3d/lollipop.png'")
-        window.wait_until("inside.drawn()")
+        window.execute(f"bpy.context.scene.kiss3d.filepath = '/kiss3d/lollipop.png'; {SESSION}.redraw()")
+        time.sleep(0.5)
         assert view_is_empty(window.screenshot("1-before"))
 
         generate = window.find_button("kiss3d.generate")
@@ -167,7 +167,8 @@ def test_real_backend(window_rig: WindowRig, window_extension_zip: Path, picture
     ):
         set_backend(window, backend.address)
         window.show_panel("Kiss3D")
-        window.execute("bpy.context.scene.kiss3d.filepath = '/kiss3d/lollipop.png'")
+        window.execute(f"bpy.context.scene.kiss3d.filepath = '/kiss3d/lollipop.png'; {SESSION}.redraw()")
+        time.sleep(0.5)
         window.screenshot("1-before")
         window.click(*window.find_button("kiss3d.generate"))
         window.wait_until(f"len({JOBS}) == 1")
