@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgpack
@@ -27,6 +28,19 @@ from kiss3d_protocol.framing import (
 )
 from kiss3d_protocol.messages import TAGS, Attach, ListJobs, Ping, Refused
 
+
+@contextlib.contextmanager
+def _little_memory(most: int) -> Iterator[None]:
+    """Fails when the block takes more than ``most`` bytes at any moment."""
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < most, f"{peak:,} bytes"
+
+
 SAMPLES = [*client_samples(), *server_samples()]
 
 
@@ -34,8 +48,14 @@ def fields_of(message: Any) -> dict[str, Any]:
     return {"type": TAGS[type(message)], **CONVERTER.unstructure(message)}
 
 
+def packed(fields: Any) -> bytes:
+    data = msgpack.packb(fields)
+    assert data is not None
+    return data
+
+
 def decode(fields: Any, blobs: Any = (), decoder: Callable[..., Any] = decode_server) -> Any:
-    return decoder([MAGIC, msgpack.packb(fields), *blobs])[0]
+    return decoder([MAGIC, packed(fields), *blobs])[0]
 
 
 def decoder_for(message: Any) -> Callable[..., Any]:
@@ -61,10 +81,6 @@ def _at(value: Any, path: tuple[Any, ...]) -> Any:
     return value
 
 
-def _optional(message: Any) -> bool:
-    return message is None
-
-
 # ---------------------------------------------------------------------------------------------- fields
 
 
@@ -75,7 +91,7 @@ def test_a_value_of_another_type_is_refused_wherever_it_stands(sample: Any) -> N
     decoder = decoder_for(message)
     for path in _places(fields):
         value = _at(fields, path)
-        wrong: list[Any] = [b"", b"x", [], {}, "x", 1, 1.5, True, float("nan"), float("inf"), 2**63, -(2**63) - 1 + 1]
+        wrong: list[Any] = [b"", b"x", [], {}, "x", 1, 1.5, True, float("nan"), float("inf"), 2**63]
         for bad in wrong:
             if _may_stand(value, bad, path):
                 continue
@@ -114,14 +130,11 @@ def test_a_missing_key_is_refused_unless_it_has_a_default(sample: Any) -> None:
         shorter = {name: value for name, value in parent.items() if name != key}
         without = _replaced(fields, tuple(parents), shorter) if parents else shorter
         has_default = key in {"number", "time", "remedy", "reason", "missing_models", "eta_seconds", "after", "limit"}
-        has_default |= key in {"preset", "seed"} and parents == ["params"] or (key == "error" and message is not None)
+        has_default |= key == "error" or (key in {"preset", "seed"} and parents == ["params"])
         if has_default:
             decode(without, blobs, decoder)
-        elif parents == ["mesh"] and key not in ("positions", "triangles"):
-            # The blob of what is missing is there, and described by nothing.
-            with pytest.raises(MessageMalformed):
-                decode(without, blobs, decoder)
         else:
+            # An array of a mesh may be missing, but then its blob is described by nothing.
             with pytest.raises(MessageMalformed):
                 decode(without, blobs, decoder)
 
@@ -235,7 +248,7 @@ def test_arrays_maps_and_strings_have_limits(entries: Any) -> None:
 
 def test_an_envelope_has_a_limit() -> None:
     lists = [["x" * 60_000] * 10] * 2
-    assert len(msgpack.packb({"type": "ping", "x": lists})) > MAX_ENVELOPE
+    assert len(packed({"type": "ping", "x": lists})) > MAX_ENVELOPE
     with pytest.raises(MessageTooLarge):
         decode({"type": "ping", "x": lists}, decoder=decode_client)
     with pytest.raises(MessageTooLarge):
@@ -444,7 +457,7 @@ def test_random_frames(frames: list[bytes], like_us: bool) -> None:
     st.sampled_from([*TAGS.values()]),
 )
 def test_random_maps(fields: dict[str, Any], tag: str) -> None:
-    _survives([MAGIC, msgpack.packb({**fields, "type": tag})])
+    _survives([MAGIC, packed({**fields, "type": tag})])
 
 
 @MANY
@@ -474,7 +487,7 @@ def test_valid_messages_with_a_changed_value(sample: Any, data: st.DataObject) -
     fields = fields_of(message)
     path = data.draw(st.sampled_from(_places(fields)))
     odd = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.just([[]])
-    _survives([MAGIC, msgpack.packb(_replaced(fields, path, data.draw(odd))), *map(bytes, blobs)])
+    _survives([MAGIC, packed(_replaced(fields, path, data.draw(odd))), *map(bytes, blobs)])
 
 
 def _survives(frames: list[bytes]) -> None:
@@ -492,22 +505,5 @@ def _survives(frames: list[bytes]) -> None:
 @given(st.binary(max_size=200))
 @MANY
 def test_random_envelopes(data: bytes) -> None:
-    try:
+    with contextlib.suppress(ProtocolError):
         assert type(unpack_map(data)) is dict
-    except ProtocolError:
-        pass
-
-
-class _little_memory:
-    """Fails when the block takes more than ``most`` bytes at any moment."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-
-    def __enter__(self) -> None:
-        tracemalloc.start()
-
-    def __exit__(self, *_: object) -> None:
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert peak < self._most, f"{peak:,} bytes"
