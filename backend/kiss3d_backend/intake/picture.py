@@ -90,7 +90,6 @@ def read_picture(data: bytes, on_read: Callable[[float], None] | None = None) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = _open(_WatchedBytes(data, on_read), data)
-        orientation = _orientation(image)
         if image.format == "JPEG":
             image.draft(None, (LONGEST_DECODED_SIDE, LONGEST_DECODED_SIDE))
         try:
@@ -99,6 +98,8 @@ def read_picture(data: bytes, on_read: Callable[[float], None] | None = None) ->
             raise
         except _DECODER_ERRORS as error:
             _raise_for(error, data)
+        # Not before: for a PNG, Pillow reads all of the file to find it, and hides what is wrong there.
+        orientation = _orientation(image)
         small = _reduced_rgba(image)
         if orientation in _ORIENTATIONS:
             small = small.transpose(_ORIENTATIONS[orientation])
