@@ -92,6 +92,7 @@ def build(variant: Variant, output: Path, *, addon: Path = ADDON, cache: Path | 
         wheels.sort(key=lambda wheel: wheel.name)
         files = {path.relative_to(addon).as_posix(): path.read_bytes() for path in addon_files(addon)}
         files |= {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
+        files["LICENSE"] = (ROOT / "LICENSE").read_bytes()
     completed = complete_manifest(template, variant, [wheel.name for wheel in wheels])
     files["blender_manifest.toml"] = completed.encode()
     output.mkdir(parents=True, exist_ok=True)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import tomllib
 from functools import cache
 from importlib.metadata import requires
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,21 +12,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 from tests.architecture.source_tree import ROOT
+from tests.packaging.scripts import packaging_script
 
 import kiss3d_backend
 
 
 def _toml(*path: str) -> dict[str, Any]:
     return tomllib.loads(ROOT.joinpath(*path).read_text(encoding="utf-8"))
-
-
-def _packaging_script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"kiss3d_{name}", ROOT / "packaging" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their own module up
-    spec.loader.exec_module(module)
-    return module
 
 
 @cache
@@ -81,7 +70,7 @@ def test_protocol_asks_for_the_same_versions_as_the_whole() -> None:
 
 def test_extension_bundles_just_what_the_protocol_needs() -> None:
     needed = {canonicalize_name(Requirement(line).name) for line in PROTOCOL["dependencies"]}
-    assert needed <= set(_packaging_script("build_extension").BUNDLED)
+    assert needed <= set(packaging_script("build_extension").BUNDLED)
 
 
 def test_project_has_one_version() -> None:
@@ -91,5 +80,5 @@ def test_project_has_one_version() -> None:
 
 
 def test_dev_tool_asks_for_the_python_of_the_project() -> None:
-    oldest = ".".join(map(str, _packaging_script("dev").OLDEST_PYTHON))
+    oldest = ".".join(map(str, packaging_script("dev").OLDEST_PYTHON))
     assert PROJECT["requires-python"] == f">={oldest}"
