@@ -1,0 +1,185 @@
+"""A connection: starting the backend, losing it, and taking the jobs up again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from blender_addon.connection import AddressTarget, Connection, LocalTarget
+from blender_addon.job_state import Link
+from tests.fakes.meshes import sphere
+from tests.fakes.scripted_backend import Never, ScriptedBackend, ScriptedJob, Step
+
+from kiss3d_protocol.errors import AddressInvalid, BackendStartFailed, BackendUnreachable, Kiss3DError
+from kiss3d_protocol.messages import Event, MeshReady, StageStarted, Submit, new_job_id
+from kiss3d_protocol.params import GenerateParams
+from kiss3d_protocol.payloads import BlobWriter
+from kiss3d_protocol.session import News, Received
+
+
+class FakeLauncher:
+    """Stands for the local backend's process; ``address`` and ``error`` say what becomes of it."""
+
+    def __init__(self) -> None:
+        self.address: str | None = None
+        self.error: Kiss3DError | None = None
+        self.started = self.stopped = 0
+
+    def start(self) -> None:
+        self.started += 1
+
+    def poll(self) -> str | None:
+        if self.error is not None:
+            raise self.error
+        return self.address
+
+    def stop(self) -> None:
+        self.stopped += 1
+
+
+def drain(connection: Connection, condition: Callable[[list[News]], bool], seconds: float = 10.0) -> list[News]:
+    got: list[News] = []
+    deadline = time.monotonic() + seconds
+    while not condition(got):
+        assert time.monotonic() < deadline, (connection.view, got)
+        news = connection.poll()
+        if news is None:
+            time.sleep(0.002)
+        else:
+            got.append(news)
+    return got
+
+
+def numbers(news: list[News]) -> list[int]:
+    return [
+        one.message.number
+        for one in news
+        if isinstance(one, Received) and isinstance(one.message, Event) and one.message.number
+    ]
+
+
+def new_submit() -> tuple[Submit, list]:
+    writer = BlobWriter()
+    picture = writer.image(sphere(8, 6).texture, "image/png")
+    return Submit(new_job_id(), "chair", GenerateParams(), picture), list(writer.blobs)
+
+
+def mesh_then_stand_still(job: ScriptedJob) -> Iterator[Step]:
+    yield job.stage("shape", 0, 1)
+    yield job.mesh("coarse", sphere(8, 6))
+    yield Never()
+
+
+def local(launcher: FakeLauncher) -> Connection:
+    return Connection(
+        LocalTarget("python"),
+        "test/1",
+        network_allowed=lambda: False,
+        make_backend=lambda python: launcher,  # pyright: ignore[reportArgumentType]
+    )
+
+
+def test_local_backend_is_started_once_and_jobs_wait_for_it() -> None:
+    launcher = FakeLauncher()
+    connection = local(launcher)
+    assert connection.view.link is Link.OFF
+    connection.open()
+    connection.open()
+    assert (launcher.started, connection.view.link) == (1, Link.STARTING)
+    submit, blobs = new_submit()
+    connection.submit(submit, blobs)
+    assert connection.poll() is None and connection.busy
+    with ScriptedBackend() as backend:
+        launcher.address = backend.address
+        drain(connection, lambda got: 1 in numbers(got))
+        assert connection.view.link is Link.CONNECTED
+        connection.close(wait=True)
+    assert launcher.stopped == 1 and connection.view.link is Link.OFF
+
+
+def test_backend_that_ends_is_told_and_its_job_goes_on_with_the_next_one() -> None:
+    launcher = FakeLauncher()
+    connection = local(launcher)
+    connection.open()
+    submit, blobs = new_submit()
+    connection.submit(submit, blobs)
+    with ScriptedBackend(default=mesh_then_stand_still) as backend:
+        launcher.address = backend.address
+        first = drain(connection, lambda got: any(isinstance(getattr(one, "message", None), MeshReady) for one in got))
+        assert numbers(first) == [1, 2, 3]
+
+        launcher.error = BackendStartFailed("The local backend ended unexpectedly.")
+        drain(connection, lambda got: connection.view.link is Link.FAILED)
+        assert connection.view.error is launcher.error and connection.busy
+
+        launcher.error = None
+        connection.open()
+        drain(connection, lambda got: connection.view.link is Link.CONNECTED)
+        # It is attached from event 3 on: nothing comes twice.
+        connection.cancel(submit.job)
+        rest = drain(connection, lambda got: bool(numbers(got)))
+        assert numbers(rest) == [4]
+        connection.close(wait=True)
+    assert not connection.busy
+
+
+def test_job_that_was_never_heard_of_is_submitted_again() -> None:
+    launcher = FakeLauncher()
+    connection = local(launcher)
+    connection.open()
+    submit, blobs = new_submit()
+    connection.submit(submit, blobs)
+    launcher.error = BackendStartFailed("Broken.")
+    drain(connection, lambda got: connection.view.link is Link.FAILED)
+    launcher.error = None
+    with ScriptedBackend(default=mesh_then_stand_still) as backend:
+        launcher.address = backend.address
+        connection.open()
+        got = drain(connection, lambda got: 2 in numbers(got))
+        assert any(isinstance(getattr(one, "message", None), StageStarted) for one in got)
+        connection.close(wait=True)
+
+
+def test_cancel_that_nobody_heard_is_told_later() -> None:
+    launcher = FakeLauncher()
+    connection = local(launcher)
+    connection.open()
+    submit, blobs = new_submit()
+    with ScriptedBackend(default=mesh_then_stand_still) as backend:
+        launcher.address = backend.address
+        connection.submit(submit, blobs)
+        drain(connection, lambda got: 3 in numbers(got))
+        launcher.error = BackendStartFailed("Gone.")
+        drain(connection, lambda got: connection.view.link is Link.FAILED)
+        assert connection.cancel(submit.job) is False and not connection.busy
+        launcher.error = None
+        connection.open()
+        deadline = time.monotonic() + 10
+        while not backend.cancels:
+            connection.poll()
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        assert backend.cancels == [submit.job]
+        connection.close(wait=True)
+
+
+def test_only_this_machine_without_leave_to_use_the_network() -> None:
+    connection = Connection(AddressTarget("tcp://192.0.2.1:47800"), "test/1", network_allowed=lambda: False)
+    connection.open()
+    assert connection.view.link is Link.FAILED
+    assert isinstance(connection.view.error, BackendUnreachable)
+    assert "Allow Online Access" in connection.view.error.remedy
+
+
+def test_address_that_is_none() -> None:
+    connection = Connection(AddressTarget("somewhere"), "test/1", network_allowed=lambda: True)
+    connection.open()
+    assert isinstance(connection.view.error, AddressInvalid)
+
+
+def test_nobody_there_keeps_trying_and_says_why() -> None:
+    connection = Connection(AddressTarget("tcp://127.0.0.1:9"), "test/1", network_allowed=lambda: False)
+    connection.open()
+    drain(connection, lambda got: connection.view.error is not None)
+    assert connection.view.link is Link.CONNECTING and isinstance(connection.view.error, BackendUnreachable)
+    connection.close(wait=True)
