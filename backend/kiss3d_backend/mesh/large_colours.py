@@ -16,7 +16,9 @@ _DEPTH_SIDE = 256
 _NEAR = 41
 _MEDIAN = 7
 _SOFTNESS = 1.0
-_ACROSS = 4.0
+_SURE = 8.0
+"""A weight of one over this is enough for a place to keep its own colour."""
+_ACROSS = 12.0
 _LEAST_GAIN, _MOST_GAIN = 0.8, 1.6
 _GAIN_DEPTH = 12.0
 
@@ -39,7 +41,9 @@ def large_colours(picture: NDArray[np.float32], matte: NDArray[np.float32]) -> N
     )
     trust = np.clip(small[..., 3], 0.0, None)
     colours = small[..., :3] / np.maximum(trust, 1e-6)[..., None]
-    filled = spread_colours(np.clip(colours, 0.0, 1.0).astype(np.float32), np.clip(trust, 0.0, 1.0).astype(np.float32))
+    filled = spread_colours(
+        np.clip(colours, 0.0, 1.0).astype(np.float32), np.clip(_SURE * trust, 0.0, 1.0).astype(np.float32)
+    )
     median = np.stack([ndi.median_filter(filled[..., channel], _MEDIAN) for channel in range(3)], axis=2)
     return np.asarray(ndi.gaussian_filter(median, (_SOFTNESS, _SOFTNESS, 0.0)), dtype=np.float32)
 
