@@ -88,6 +88,11 @@ class ModelBackend:
         """Something that is not kept."""
         self._publish(event, ())
 
+    def send_again(self, job: str) -> None:
+        """All that has happened, once more."""
+        for event, blobs in self.jobs.get(job, []):
+            self._publish(event, blobs)
+
     def ended(self, job: str) -> bool:
         return isinstance(self.jobs[job][-1][0], TERMINAL_EVENTS)
 
