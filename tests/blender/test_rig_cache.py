@@ -1,4 +1,4 @@
-"""Set-ups that are interrupted are done again, and whole ones are kept."""
+"""Set-ups that are interrupted are done again, whole ones are kept, and impossible ones say why."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.blender.rigs import cache
+from tests.blender.rigs.bpy_env import ensure_bpy_env
 from tests.blender.rigs.cache import RigUnavailable, ensure
+from tests.blender.rigs.debian import ensure_debian
 
 
 def test_whole_set_up_is_kept_until_its_recipe_changes(tmp_path: Path) -> None:
@@ -55,3 +57,19 @@ def test_folder_with_a_mount_in_it_is_not_deleted(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(RigUnavailable, match="/proc is still mounted"):
         monkeypatch.setattr(cache.shutil, "rmtree", lambda folder: pytest.fail("deleted"))
         cache.remove(Path("/proc"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system is the reason")
+def test_window_without_root_is_unavailable_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(RigUnavailable, match="needs root"):
+        ensure_debian()
+
+
+@pytest.mark.network
+def test_blender_that_does_not_exist_is_unavailable_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KISS3D_TEST_CACHE", str(tmp_path))
+    with pytest.raises(RigUnavailable, match="bpy==0.0.1"):
+        ensure_bpy_env("0.0.1", tmp_path)

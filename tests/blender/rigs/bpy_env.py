@@ -152,7 +152,7 @@ def _must(command: list[str]) -> None:
         raise RigUnavailable(f"'{' '.join(command)}' did not end within 900 s") from slow
     except subprocess.CalledProcessError as failed:
         lines = (failed.stderr or failed.stdout or "").strip().splitlines() or ["no output"]
-        raise RigUnavailable(f"'{' '.join(command)}' failed: {lines[-1]}") from failed
+        raise RigUnavailable(f"{lines[-1]} (from {' '.join(command)})") from failed
 
 
 def _venv_python(folder: Path) -> Path:

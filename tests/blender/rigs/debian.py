@@ -147,4 +147,4 @@ def _must(command: list[str], *, env: dict[str, str], cwd: Path | None = None) -
         raise RigUnavailable(f"'{' '.join(command)}' did not end within {SETUP_SECONDS} s") from slow
     except subprocess.CalledProcessError as failed:
         lines = f"{failed.stdout}\n{failed.stderr}".strip().splitlines()[-3:]
-        raise RigUnavailable(f"'{' '.join(command)}' failed: {' / '.join(lines)}") from failed
+        raise RigUnavailable(f"{' / '.join(lines)} (from {' '.join(command)})") from failed
