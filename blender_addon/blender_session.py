@@ -48,7 +48,8 @@ def stop() -> None:
 
 def wake() -> None:
     """Makes sure that the timer runs while there is something to watch, and shows what has changed."""
-    if not bpy.app.timers.is_registered(_tick):
+    # In background mode timers never fire: there the monitor is driven by whoever waits.
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
         bpy.app.timers.register(_tick, first_interval=0.01, persistent=True)
     redraw()
 

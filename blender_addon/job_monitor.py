@@ -124,15 +124,16 @@ class JobMonitor:
         return job
 
     def cancel(self, job: Job) -> None:
-        """Asks for the end of a job. When nobody hears it, the job has ended as far as this side is concerned."""
-        if job.state.ended:
-            # The result waits for its scene: it is let go.
-            job.waiting, job.settled = None, True
-        elif job.connection.cancel(job.id):
+        """Asks for the end of a job. When nobody hears it, the job has ended as far as this side is concerned.
+
+        A finished result that still waits for its scene is let go.
+        """
+        if job.settled:
+            return
+        if not job.state.ended and job.connection.cancel(job.id):
             self._set(job, cancel_requested(job.state))
         else:
-            error = JobCancelled(f"'{job.state.name}' was cancelled.")
-            self._set(job, evolve(job.state, phase=Phase.CANCELLED, error=error, eta_seconds=None))
+            self._cancelled(job, f"'{job.state.name}' was cancelled.")
 
     def abandon(self, job: Job, error: Kiss3DError) -> None:
         """Ends a job with an error of this side, and asks the backend to stop it."""
@@ -182,10 +183,8 @@ class JobMonitor:
             return
         for job in self.jobs.values():
             if job.connection is connection and not job.state.ended:
-                self.cancel(job)
-                if not job.state.ended:
-                    error = JobCancelled(f"'{job.state.name}' was cancelled when the connection was closed.")
-                    self._set(job, evolve(job.state, phase=Phase.CANCELLED, error=error, eta_seconds=None))
+                connection.cancel(job.id)
+                self._cancelled(job, f"'{job.state.name}' was cancelled when the connection was closed.")
         connection.close(wait=False)
 
     def disconnect_idle(self, but: BackendTarget) -> None:
@@ -225,6 +224,9 @@ class JobMonitor:
         job.state = state
         if job.on_change is not None:
             job.on_change(state)
+
+    def _cancelled(self, job: Job, why: str) -> None:
+        self._set(job, evolve(job.state, phase=Phase.CANCELLED, error=JobCancelled(why), eta_seconds=None))
 
     def _settle(self, job: Job) -> bool:
         """Does the next thing that the scene needs for a job; True when it did, or when the hindrance changed."""

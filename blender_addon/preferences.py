@@ -63,7 +63,7 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.prop(self, "mode", expand=True)
+        layout.row().prop(self, "mode", expand=True)
         if self.mode == "ADDRESS":
             layout.prop(self, "address")
             self._draw_address_help(layout)

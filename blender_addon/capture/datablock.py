@@ -14,6 +14,7 @@ from kiss3d_protocol.payloads import MAX_PIXELS
 from .picture import Picture, picture_from_bytes, picture_from_file
 
 HOW_TO_SAVE = "Save it as a PNG file and choose the file."
+PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".exr", ".hdr", ".tga"}
 PNG_COMPRESSION = 1
 """The picture goes over a socket, not onto a disk: speed counts."""
 
@@ -29,16 +30,22 @@ def picture_from_image(image: bpy.types.Image) -> Picture:
     if image.source in {"FILE", "GENERATED"} and not image.is_dirty:
         try:
             if image.packed_file is not None:
-                return picture_from_bytes(image.packed_file.data, image.name)
+                return picture_from_bytes(image.packed_file.data, _name(image))
             if image.source == "FILE" and image.filepath:
                 path = Path(bpy.path.abspath(image.filepath, library=image.library))
                 picture = picture_from_file(path)
-                return Picture(picture.data, picture.media_type, image.name)
+                return Picture(picture.data, picture.media_type, _name(image))
         except PictureError:
             # A format that only Blender reads, or a file that went while Blender has its pixels: they are sent.
             if not image.has_data:
                 raise
-    return Picture(_png(image), "image/png", image.name, *image.size)
+    return Picture(_png(image), "image/png", _name(image), *image.size)
+
+
+def _name(image: bpy.types.Image) -> str:
+    """The image's name without what makes it a file's: an object is not called chair.png."""
+    name = Path(image.name)
+    return name.stem if name.suffix.lower() in PICTURE_SUFFIXES else image.name
 
 
 def _png(image: bpy.types.Image) -> bytes:

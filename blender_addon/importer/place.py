@@ -136,9 +136,6 @@ def _succeed(old: bpy.types.ID | None, new: bpy.types.ID | None) -> None:
 
 
 def _push_undo(message: str) -> None:
-    if bpy.context.mode != "OBJECT":
-        # A push in an edit mode stores that mode's changes only; the next one outside stores ours.
-        return
     windows = bpy.context.window_manager.windows
     context = (
         bpy.context.temp_override(window=windows[0])
@@ -146,6 +143,9 @@ def _push_undo(message: str) -> None:
         else contextlib.nullcontext()
     )
     with context:
+        if bpy.context.mode != "OBJECT":
+            # A push in an edit mode stores that mode's changes only; the next one outside stores ours.
+            return
         bpy.ops.ed.undo_push(message=message)
 
 

@@ -68,7 +68,8 @@ def _draw_progress(layout, job: Job):
         split.label(text="")
     button = split.row()
     button.enabled = not state.cancel_requested
-    button.operator(KISS3D_OT_cancel.bl_idname).job = job.id
+    text = "Discard" if state.ended else "Cancel"
+    button.operator(KISS3D_OT_cancel.bl_idname, text=text).job = job.id
 
 
 def _draw_stage(layout, line: StageLine, state: JobState):

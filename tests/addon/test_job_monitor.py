@@ -68,6 +68,17 @@ def test_newest_mesh_wins_while_the_scene_is_hindered(bench: Bench) -> None:
     assert bench.scene.of(job) == ["place final", "finish"]
 
 
+def test_result_that_waits_can_be_let_go(bench: Bench) -> None:
+    with ScriptedBackend() as backend:
+        job = bench.submit(backend.address)
+        bench.scene.hindered = "It is being edited."
+        bench.until(lambda: job.state.phase is Phase.FINISHED)
+        bench.monitor.cancel(job)
+        bench.until(lambda: job.settled)
+        assert backend.cancels == [] and job.state.phase is Phase.CANCELLED
+    assert bench.scene.of(job) == []
+
+
 @pytest.mark.parametrize("ending", ["cancel", "fail"])
 def test_half_made_result_is_removed(bench: Bench, ending: str) -> None:
     with ScriptedBackend(default=coarse_then_wait if ending == "cancel" else coarse_then_fail) as backend:

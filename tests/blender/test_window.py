@@ -178,3 +178,59 @@ def test_real_backend(window_rig: WindowRig, window_extension_zip: Path, picture
         time.sleep(0.5)
         assert not view_is_empty(window.screenshot("3-after"))
         assert window.quit() == 0
+
+
+def test_file_loaded_in_mid_job_and_places_to_look(
+    window_rig: WindowRig, window_extension_zip: Path, pictures: Path
+) -> None:
+    """The timer survives a new file, the result waits for its scene, and the timer stops when nothing is left to do."""
+    let_go = threading.Event()
+
+    def held(job: ScriptedJob) -> Iterator[Step]:
+        yield job.stage("shape", 0, 1)
+        yield job.mesh("coarse", sphere(8, 6))
+        yield Until(let_go.is_set)
+        yield job.mesh("final", sphere(24, 16))
+        yield job.finished()
+
+    with (
+        ScriptedBackend(default=held) as backend,
+        window_rig.open(
+            SETUP,
+            zip=window_extension_zip,
+            screenshots=SCREENSHOTS / "more",
+            files={"lollipop.png": pictures / "lollipop.png"},
+        ) as window,
+    ):
+        window.show_panel("Kiss3D")
+        window.execute(f"{CHOSEN}.mode = 'LOCAL'; bpy.ops.kiss3d.connect()")
+        assert window.evaluate(f"next(iter({SESSION}.monitor().connections.values())).view.link.value") == "failed"
+        window.execute(
+            "image = bpy.data.images.load('/kiss3d/lollipop.png')\n"
+            "bpy.context.scene.kiss3d.source, bpy.context.scene.kiss3d.image = 'IMAGE', image\n"
+            f"{SESSION}.redraw()"
+        )
+        time.sleep(1.0)
+        window.screenshot("1-no-local-backend-and-an-image")
+
+        window.execute(f"{CHOSEN}.mode = 'ADDRESS'")
+        set_backend(window, backend.address)
+        window.execute("assert bpy.ops.kiss3d.generate() == {'FINISHED'}")
+        window.wait_until("'lollipop' in bpy.data.objects")
+        window.execute("bpy.ops.wm.read_homefile()")
+        assert not window.evaluate("'lollipop' in bpy.data.objects")
+        let_go.set()
+        window.wait_until(f"{JOBS}[0].hindrance")
+        window.show_panel("Kiss3D")
+        time.sleep(1.0)
+        window.screenshot("2-result-waits-for-its-scene")
+        window.click(*window.find_button("kiss3d.place_here"))
+        window.wait_until(f"{JOBS}[0].settled")
+        assert window.evaluate("len(bpy.data.objects['lollipop'].data.vertices)") == 24 * 15 + 2
+
+        window.execute("bpy.ops.kiss3d.preferences()")
+        time.sleep(1.5)
+        window.screenshot("3-preferences")
+        window.execute("bpy.ops.kiss3d.disconnect()")
+        window.wait_until(f"not bpy.app.timers.is_registered({SESSION}._tick)")
+        assert window.quit() == 0

@@ -379,7 +379,9 @@ def check_other_file_is_not_touched():
     drive()
     assert not job.object and "not open" in job._job.hindrance, data_counts()
     job.cancel()
-    assert job._job.settled and data_counts()["objects"] == before["objects"]
+    drive()
+    assert job._job.settled
+    assert data_counts()["objects"] == before["objects"]
 
 
 def check_object_being_edited_is_left_alone():
@@ -394,6 +396,26 @@ def check_object_being_edited_is_left_alone():
     assert "Object Mode" in job._job.hindrance and not job._job.settled
     bpy.ops.object.mode_set(mode="OBJECT")
     assert counts(job.wait(30)) == FINAL and job.object == made
+
+
+def check_discarding_the_result_of_an_object_being_edited():
+    new_file()
+    before = data_counts()
+    job = submit("held")
+    made = until(lambda: job.state and job.object)
+    bpy.context.view_layer.objects.active = made
+    bpy.ops.object.mode_set(mode="EDIT")
+    go = let_go()
+    until(lambda: job.state.phase.value == "finished")
+    until(lambda: go.state.phase.value == "finished")
+    drive()
+    assert bpy.ops.kiss3d.cancel(job=job.id) == {"FINISHED"}
+    drive()
+    assert job.object == made and not job._job.settled, "nobody takes away what is being edited"
+    bpy.ops.object.mode_set(mode="OBJECT")
+    drive()
+    assert job._job.settled and job.object is None
+    assert data_counts()["objects"] == before["objects"] + 1, "that of the other job"
 
 
 def check_material_of_the_artist_is_kept():
