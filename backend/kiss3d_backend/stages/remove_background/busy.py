@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from kiss3d_backend.pipeline.stage import StageContext
+from kiss3d_backend.stages.remove_background.morphology import closed, opened
 from kiss3d_backend.stages.remove_background.working_size import at_most
 from kiss3d_protocol.errors import PictureWithoutObject
 
@@ -39,8 +39,8 @@ def mask_by_grabcut(rgb: NDArray[np.uint8], context: StageContext) -> NDArray[np
             break
         context.progress(_ROUNDS + number + 1, 5 * _ROUNDS)
     mask = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD))
-    mask = ndi.binary_opening(mask, iterations=1)
-    mask = ndi.binary_closing(np.pad(mask, 4), iterations=3)[4:-4, 4:-4]
+    mask = opened(mask)
+    mask = closed(mask, 2)
     if not _LEAST_SHARE < mask.mean() < _MOST_SHARE:
         raise PictureWithoutObject("No object stands out from the background of the picture.")
     size = (rgb.shape[1], rgb.shape[0])

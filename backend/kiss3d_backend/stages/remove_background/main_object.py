@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.regions import connected_regions, region_sizes
+from kiss3d_backend.stages.remove_background.morphology import closed
 
 _GAP_SHARE = 0.006
 _SUBSTANTIAL_SHARE = 0.08
@@ -21,8 +21,8 @@ def main_object(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], bool]:
     if len(rows) == 0:
         return mask, False
     gap = max(round(_GAP_SHARE * (max(np.ptp(rows), np.ptp(columns)) + 1)), 1)
-    closed = ndi.binary_closing(np.pad(mask, gap + 1), iterations=gap)[gap + 1 : -gap - 1, gap + 1 : -gap - 1]
-    labels, count = connected_regions(closed | mask)
+    bridged = closed(mask, gap)
+    labels, count = connected_regions(bridged | mask)
     sizes = region_sizes(np.where(mask, labels, 0), count)
     largest = int(np.argmax(sizes))
     whole = labels == largest

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.regions import connected_regions
 from kiss3d_backend.stages.remove_background.distance import distance_inside
+from kiss3d_backend.stages.remove_background.morphology import grown, opened, shrunk
 
 _RING_SHARE = 0.02
 _PLAIN_SHARE = 0.58
@@ -22,7 +23,10 @@ _SHADOW_SLOPE = 2.2
 _SHADOW_MOST = 0.5
 _HOLE_LEAST = 0.0015
 _HOLE_MOST = 0.5
+_HOLE_ALIKE = 0.7
 _WALL_LEAST = 0.02
+_PALE = 16.0
+_HALO_PIXELS = 9.0
 
 
 def mask_on_plain_background(rgb: NDArray[np.uint8], advance: Callable[[], None]) -> NDArray[np.bool_] | None:
@@ -48,6 +52,7 @@ def mask_on_plain_background(rgb: NDArray[np.uint8], advance: Callable[[], None]
     foreground = (~strict).sum()
     # A pale object may look like one big shadow.
     background = with_shadow if (~with_shadow).sum() > _SHADOW_MOST * foreground else strict
+    background = background | _halo(~background, distance)
     tight = distance < np.clip(2.0 * noise + 1.0, 2.0, 6.0)
     return ~(background | _openings(~background, alike, tight))
 
@@ -89,10 +94,13 @@ def _quadratic(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.flo
 
 def _connected_to(alike: NDArray[np.bool_], seeds: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The part of ``alike`` that is reached from ``seeds`` without squeezing through cracks of a pixel or two."""
-    wide = ndi.binary_opening(np.pad(alike, 2, constant_values=True), np.ones((3, 3)))[2:-2, 2:-2]
-    labels, _ = connected_regions(wide)
-    reached = np.isin(labels, np.unique(labels[seeds & wide])) & wide
-    return ndi.binary_dilation(reached, np.ones((3, 3)), iterations=2) & alike
+    wide = opened(alike)
+    labels, count = connected_regions(wide)
+    is_reached = np.zeros(count + 1, dtype=bool)
+    is_reached[labels[seeds & wide]] = True
+    is_reached[0] = False
+    reached = is_reached[labels]
+    return grown(reached, 2) & alike
 
 
 def _soft_shadow(lab: NDArray[np.float32], field: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -107,10 +115,24 @@ def _soft_shadow(lab: NDArray[np.float32], field: NDArray[np.float32]) -> NDArra
     return (darker > -2.0) & (darker < _SHADOW_DEPTH) & (tint < _SHADOW_TINT) & ~edge
 
 
+def _halo(solid: NDArray[np.bool_], distance: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Pale parts of ``solid`` along its edge that reach no farther than a JPEG block: ringing, not object."""
+    strong = solid & (distance > _PALE)
+    if not strong.any():
+        return np.zeros_like(solid)
+    to_strong = distance_inside(~strong)
+    labels, count = connected_regions(solid & ~strong, diagonal=True)
+    index = np.arange(1, count + 1)
+    farthest = np.asarray(ndi.maximum(to_strong, labels, index)).reshape(-1)
+    at_edge = np.asarray(ndi.maximum(grown(~solid), labels, index)).reshape(-1) > 0
+    is_halo = np.concatenate([[False], at_edge & (farthest < _HALO_PIXELS)])
+    return is_halo[labels]
+
+
 def _openings(solid: NDArray[np.bool_], alike: NDArray[np.bool_], tight: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Enclosed parts of ``solid`` that are background seen through the object."""
     enclosed = solid & alike
-    labels, count = connected_regions(ndi.binary_opening(enclosed, np.ones((3, 3))))
+    labels, count = connected_regions(opened(enclosed))
     openings = np.zeros(solid.shape, dtype=bool)
     if count == 0:
         return openings
@@ -126,7 +148,7 @@ def _openings(solid: NDArray[np.bool_], alike: NDArray[np.bool_], tight: NDArray
         wall = float(to_outside[box][part].min())
         is_body_around = _WALL_LEAST * extent < wall < 0.8 * np.sqrt(area)
         # Its edge is mixed with the object's colours, and JPEG rings there.
-        core = ndi.binary_erosion(np.pad(part, 1), iterations=3)[1:-1, 1:-1]
-        if is_body_around and core.any() and tight[box][core].mean() > 0.95:
+        core = shrunk(np.pad(part, 1), 3)[1:-1, 1:-1]
+        if is_body_around and core.any() and tight[box][core].mean() > _HOLE_ALIKE:
             openings[box] |= part
-    return ndi.binary_dilation(openings, np.ones((3, 3))) & enclosed
+    return grown(openings) & enclosed

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import attrs
 import numpy as np
-import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.bleed import spread_colours
@@ -14,6 +13,7 @@ from kiss3d_backend.mesh.regions import connected_regions, region_sizes
 from kiss3d_backend.mesh.resample import resample
 from kiss3d_backend.pipeline.types import OBJECT_SHARE
 from kiss3d_backend.stages.remove_background.distance import distance_inside
+from kiss3d_backend.stages.remove_background.morphology import grown
 
 _LARGEST_OBJECT = 1088
 _SMALLEST_OBJECT = 64
@@ -66,7 +66,7 @@ def cut_transparent(
     padded = np.pad(premultiplied, ((1, 1), (1, 1), (0, 0)))
     sampled = resample(padded, square.rows + 1, square.columns + 1)
     advance()
-    near = _sample_mask(ndi.binary_dilation(mask, np.ones((3, 3)), iterations=2), square) > 0.3
+    near = _sample_mask(grown(mask, 2), square) > 0.3
     matte = np.clip(sampled[..., 3], 0.0, 1.0) * near
     colours = np.clip(sampled[..., :3] / np.maximum(sampled[..., 3:], 1e-3), 0.0, 1.0).astype(np.float32)
     matte = np.where(matte > 0.5 / 255.0, matte, 0.0).astype(np.float32)
@@ -136,7 +136,7 @@ def _without_specks(matte: NDArray[np.float32]) -> NDArray[np.float32]:
     if count < 2:
         return matte
     largest = int(np.argmax(region_sizes(labels, count)))
-    return np.where(ndi.binary_dilation(labels == largest, np.ones((3, 3)), iterations=2), matte, 0.0)
+    return np.where(grown(np.asarray(labels == largest), 2), matte, 0.0)
 
 
 def _with_clean_colours(
