@@ -18,6 +18,7 @@ Call it from Blender's main thread. Errors are those of ``kiss3d_protocol.errors
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -114,8 +115,8 @@ def submit(
     context = bpy.context
     if not 0 <= seed <= MAX_SEED:
         raise ParamsInvalid(f"The seed {seed} is not between 0 and {MAX_SEED}.")
-    if not size > 0:
-        raise ParamsInvalid(f"The size {size} is not greater than 0.")
+    if not 0 < size < math.inf:
+        raise ParamsInvalid(f"The size {size} is not a length greater than 0.")
     taken = _take(picture)
     place = None if location is None else (float(location[0]), float(location[1]), float(location[2]))
     target = Target.in_scene(new_job_id(), taken.name, size, context.scene, context.collection, place)

@@ -117,14 +117,16 @@ class Connection:
             self._client.submit(submit, blobs)
 
     def cancel(self, job: str) -> bool:
-        """Asks for the end of a job. False when nobody hears it now; then it is not followed any more, and the backend
-        is told once it can be."""
+        """Asks for the end of a job. False when nobody hears it now; then it is not followed any more.
+
+        A backend that is lost before it has confirmed is told again by the next connection.
+        """
+        self._to_cancel.add(job)
         if self._client is not None:
             self._client.cancel(job)
         if self.view.link is Link.CONNECTED:
             return True
-        self._jobs.pop(job, None)
-        self._to_cancel.add(job)
+        self.forget(job)
         return False
 
     def forget(self, job: str) -> None:
@@ -158,8 +160,9 @@ class Connection:
                 self._client.attach(followed.submit.job, followed.last_number)
             else:
                 self._client.submit(followed.submit, followed.blobs)
-        while self._to_cancel:
-            self._client.cancel(self._to_cancel.pop())
+        for job in self._to_cancel:
+            self._client.cancel(job)
+        self._to_cancel &= self._jobs.keys()
 
     def _watch_backend(self) -> None:
         backend = self._backend
@@ -179,6 +182,7 @@ class Connection:
             followed.last_number = max(followed.last_number, message.number)
             if isinstance(message, TERMINAL_EVENTS):
                 del self._jobs[message.job]
+                self._to_cancel.discard(message.job)
         elif isinstance(message, Refused) and message.job is not None and message.about in ("submit", "attach"):
             self._jobs.pop(message.job, None)
 

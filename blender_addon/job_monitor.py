@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from attrs import define, evolve, frozen
 
-from kiss3d_protocol.errors import JobCancelled, Kiss3DError, StageFailed
+from kiss3d_protocol.errors import ConnectionLost, JobCancelled, Kiss3DError, StageFailed
 from kiss3d_protocol.messages import MeshReady, Submit
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.payloads import Blob, BlobWriter, MeshRef, sha256_of
@@ -159,6 +159,8 @@ class JobMonitor:
                     break
             changed = changed or connection.view is not before
         for job in list(self.jobs.values()):
+            if job.connection.view.link is Link.FAILED:
+                self._end_without_backend(job)
             if not job.settled and self._settle(job):
                 return True
         return changed
@@ -227,6 +229,16 @@ class JobMonitor:
 
     def _cancelled(self, job: Job, why: str) -> None:
         self._set(job, evolve(job.state, phase=Phase.CANCELLED, error=JobCancelled(why), eta_seconds=None))
+
+    def _end_without_backend(self, job: Job) -> None:
+        """Ends a job that no backend has heard of or that was being cancelled; others go on after a reconnection."""
+        if job.state.cancel_requested and not job.state.ended:
+            job.connection.forget(job.id)
+            self._cancelled(job, f"'{job.state.name}' was cancelled.")
+        elif job.state.phase is Phase.SUBMITTED:
+            job.connection.forget(job.id)
+            error = job.connection.view.error or ConnectionLost("The connection to the backend was lost.")
+            self._set(job, failed(job.state, error))
 
     def _settle(self, job: Job) -> bool:
         """Does the next thing that the scene needs for a job; True when it did, or when the hindrance changed."""

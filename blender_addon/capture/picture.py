@@ -43,7 +43,8 @@ def picture_from_file(path: Path) -> Picture:
         raise PictureMissing(f"There is no picture at '{path}'.") from error
     except OSError as error:
         raise PictureUnreadable(f"'{path}' could not be read: {error.strerror or error}.") from error
-    return picture_from_bytes(data, path.stem)
+    # File names on Linux may be any bytes; a name that travels is text.
+    return picture_from_bytes(data, path.stem.encode("utf-8", "replace").decode("utf-8"))
 
 
 def picture_from_bytes(data: bytes, name: str) -> Picture:

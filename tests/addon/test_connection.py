@@ -163,6 +163,28 @@ def test_cancel_that_nobody_heard_is_told_later() -> None:
         connection.close(wait=True)
 
 
+def test_cancel_that_was_not_confirmed_is_told_again() -> None:
+    launcher = FakeLauncher()
+    connection = local(launcher)
+    connection.open()
+    submit, blobs = new_submit()
+    connection.submit(submit, blobs)
+    with ScriptedBackend(default=mesh_then_stand_still) as backend:
+        launcher.address = backend.address
+        drain(connection, lambda got: connection.view.link is Link.CONNECTED)
+    # It has gone, and nobody has noticed yet.
+    assert connection.cancel(submit.job) is True
+    launcher.error = BackendStartFailed("Gone.")
+    drain(connection, lambda got: connection.view.link is Link.FAILED)
+    launcher.error = None
+    with ScriptedBackend(default=mesh_then_stand_still) as backend:
+        launcher.address = backend.address
+        connection.open()
+        drain(connection, lambda got: not connection.busy)
+        assert backend.cancels == [submit.job]
+        connection.close(wait=True)
+
+
 def test_only_this_machine_without_leave_to_use_the_network() -> None:
     connection = Connection(AddressTarget("tcp://192.0.2.1:47800"), "test/1", network_allowed=lambda: False)
     connection.open()

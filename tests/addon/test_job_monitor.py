@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from blender_addon.connection import AddressTarget
+from blender_addon.connection import AddressTarget, LocalTarget
 from blender_addon.job_monitor import BUSY_INTERVAL, IDLE_INTERVAL, KEPT_JOBS
 from blender_addon.job_state import Link, Phase
 from blender_addon.waiting import wait_until_settled
@@ -16,6 +16,7 @@ from tests.fakes.meshes import sphere
 from tests.fakes.scripted_backend import Never, Pause, ScriptedBackend, ScriptedJob, Step, Until
 
 from kiss3d_protocol.errors import (
+    BackendStartFailed,
     BackendUnreachable,
     JobCancelled,
     JobError,
@@ -161,6 +162,13 @@ def test_cancel_while_nobody_hears_it(bench: Bench) -> None:
     bench.monitor.cancel(job)
     assert job.state.phase is Phase.CANCELLED
     bench.until(lambda: job.settled)
+
+
+def test_job_that_no_backend_has_heard_of_fails_with_the_reason(bench: Bench) -> None:
+    job = bench.submit(LocalTarget("/nowhere/python"))
+    bench.until(lambda: job.settled)
+    assert isinstance(job.state.error, BackendStartFailed) and "no Python" in job.state.error.message
+    assert bench.monitor.interval is None
 
 
 def test_disconnecting_ends_the_jobs(bench: Bench) -> None:

@@ -142,6 +142,14 @@ def check_backend_that_dies_is_started_again_and_the_job_goes_on():
     assert len(made.data.vertices) > 1000
 
 
+def leave_in_mid_job():
+    """Not disabled on purpose: a script that just ends must leave no backend and no crash behind."""
+    from bl_ext.user_default.kiss3d import api
+
+    last = api.submit(PICTURE, seed=12)
+    until(lambda: last.state.phase.value == "running", 30)
+
+
 inside.install(ZIP)
 run_checks(globals())
-# Not disabled on purpose: a script that just ends must leave no backend and no crash behind.
+leave_in_mid_job()

@@ -456,7 +456,7 @@ def check_bad_pictures():
 
 
 def check_bad_settings():
-    for settings in ({"seed": -1}, {"seed": 2**32}, {"size": 0.0}, {"size": float("nan")}):
+    for settings in ({"seed": -1}, {"seed": 2**32}, {"size": 0.0}, {"size": float("nan")}, {"size": float("inf")}):
         with raises("ParamsInvalid"):
             submit("plain", **settings)
     with raises("PresetUnavailable", "There is no GPU."):
