@@ -244,6 +244,12 @@ def test_a_bomb_is_refused_by_its_header_with_figures() -> None:
         inspect_picture(forged_png(30000, 30000, 8, 2, zlib.compress(b"\0" * 1000)))
 
 
+def test_a_webp_may_have_half_as_many_pixels() -> None:
+    blank = encode(Image.new("L", (7200, 7200)), "WEBP", method=0, quality=1)
+    with pytest.raises(PictureTooLarge, match="7200 x 7200 pixels, 52 megapixels in all; the limit is 50 megapixels"):
+        inspect_picture(blank)
+
+
 def test_truncation_that_the_header_shows_is_told_before_decoding() -> None:
     for name in ("PNG cut in half", "WebP cut in half", "JPEG cut in its header"):
         with pytest.raises(PictureTruncated):

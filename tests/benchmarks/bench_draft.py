@@ -29,7 +29,7 @@ LARGE: dict[str, tuple[tuple[int, int], str, dict[str, object]]] = {
     "10000x9900 JPEG": ((10000, 9900), "JPEG", {"quality": 85}),
     "10000x9900 progressive JPEG": ((10000, 9900), "JPEG", {"quality": 85, "progressive": True}),
     "10000x9900 RGBA PNG": ((10000, 9900), "PNG", {"compress_level": 1}),
-    "10000x9900 WebP": ((10000, 9900), "WEBP", {"quality": 60, "method": 0}),
+    "7000x7000 WebP": ((7000, 7000), "WEBP", {"quality": 60, "method": 0}),
 }
 
 

@@ -3,9 +3,9 @@
 Only Pillow is needed to look at a header, so that the broker can refuse a bad picture at once.
 
 The limits are ours, not Pillow's: at least :data:`SMALLEST_SIDE` pixels on either side and at most
-:data:`MOST_PIXELS` in all, checked before anything is decoded. Only the formats of :data:`FORMATS` are tried, so
-that no rarely used decoder is reached by a file that only calls itself a picture. ICC profiles are ignored:
-values are taken as sRGB.
+:data:`MOST_PIXELS` in all (:data:`MOST_WEBP_PIXELS` for WebP), checked before anything is decoded. Only the formats of
+:data:`FORMATS` are tried, so that no rarely used decoder is reached by a file that only calls itself a picture. ICC
+profiles are ignored: values are taken as sRGB.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 SMALLEST_SIDE = 32
 MOST_PIXELS = 100_000_000
+MOST_WEBP_PIXELS = 50_000_000
+"""Less, because libwebp decodes in one piece and Pillow holds four copies meanwhile: 16 bytes per pixel."""
 LONGEST_DECODED_SIDE = 2048
 """What is larger is reduced to this long side while it is read: no recipe needs more."""
 
@@ -158,10 +160,11 @@ def _open(file: io.BytesIO, data: bytes) -> Image.Image:
         raise PictureTooSmall(
             f"The picture has {width} x {height} pixels; it needs at least {SMALLEST_SIDE} on each side."
         )
-    if width * height > MOST_PIXELS:
+    most = MOST_WEBP_PIXELS if image.format == "WEBP" else MOST_PIXELS
+    if width * height > most:
         raise PictureTooLarge(
             f"The picture has {width} x {height} pixels, {width * height / 1e6:.0f} megapixels in all; "
-            f"the limit is {MOST_PIXELS // 1_000_000} megapixels."
+            f"the limit is {most // 1_000_000} megapixels."
         )
     return image
 

@@ -19,7 +19,7 @@ _SOFTNESS = 1.0
 _SURE = 8.0
 """A weight of one over this is enough for a place to keep its own colour."""
 _ACROSS = 12.0
-_LEAST_GAIN, _MOST_GAIN = 0.8, 1.6
+_MOST_GAIN = 1.6
 _GAIN_DEPTH = 12.0
 
 
@@ -60,7 +60,7 @@ def colours_behind(large: NDArray[np.float32], matte: NDArray[np.float32]) -> ND
     membrane = fill_between(large, inside & ~deep, deep, _ACROSS)
     # A lit object is darker along its rim than in its middle; its back should not be dark all over.
     brightness = large[deep].mean() / max(float(membrane[deep].mean()), 1e-3) if deep.any() else 1.0
-    gain = np.clip(brightness, _LEAST_GAIN, _MOST_GAIN) - 1.0
+    gain = np.clip(brightness, 1.0, _MOST_GAIN) - 1.0
     inward = np.clip(distance_inside(inside) / _GAIN_DEPTH, 0.0, 1.0)
     return membrane * (1.0 + gain * inward[..., None]).astype(np.float32)
 

@@ -18,10 +18,10 @@ class DraftRecipe(Recipe):
     def __init__(self) -> None:
         self.read = ReadPicture()
         self.cut_out = RemoveBackground()
-        self.coarse_shape = InflateSilhouette("coarse_shape", "Coarse shape", weight=1.0, faces=6_000)
-        self.coarse_paint = ProjectPicture("coarse_texture", "Coarse texture", weight=2.0, chart_side=512)
-        self.shape = InflateSilhouette("shape", "Shape", weight=6.0, faces=90_000)
-        self.paint = ProjectPicture("texture", "Texture", weight=5.0, chart_side=1024)
+        self.coarse_shape = InflateSilhouette("coarse_shape", "Coarse shape", weight=0.4, faces=6_000)
+        self.coarse_paint = ProjectPicture("coarse_texture", "Coarse texture", weight=1.0, chart_side=512)
+        self.shape = InflateSilhouette("shape", "Shape", weight=2.0, faces=90_000)
+        self.paint = ProjectPicture("texture", "Texture", weight=3.0, chart_side=1024)
         self.stages = (
             self.read,
             self.cut_out,

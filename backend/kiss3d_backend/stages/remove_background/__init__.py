@@ -30,7 +30,7 @@ class RemoveBackground(Stage[Picture, Cutout]):
 
     name = "background"
     title = "Removing the background"
-    weight = 3.0
+    weight = 6.0
 
     def run(self, value: Picture, context: StageContext) -> Cutout:
         rgba = value.rgba

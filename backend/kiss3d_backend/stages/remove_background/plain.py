@@ -52,9 +52,9 @@ def mask_on_plain_background(rgb: NDArray[np.uint8], advance: Callable[[], None]
     foreground = (~strict).sum()
     # A pale object may look like one big shadow.
     background = with_shadow if (~with_shadow).sum() > _SHADOW_MOST * foreground else strict
-    background = background | _halo(~background, distance)
     tight = distance < np.clip(2.0 * noise + 1.0, 2.0, 6.0)
-    return ~(background | _openings(~background, alike, tight))
+    background = background | _openings(~background, alike, tight)
+    return ~(background | _halo(~background, distance))
 
 
 def _ring(height: int, width: int) -> NDArray[np.bool_]:
