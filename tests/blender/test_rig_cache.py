@@ -71,5 +71,5 @@ def test_blender_that_does_not_exist_is_unavailable_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KISS3D_TEST_CACHE", str(tmp_path))
-    with pytest.raises(RigUnavailable, match="bpy==0.0.1"):
+    with pytest.raises(RigUnavailable, match=r"bpy==0\.0\.1"):
         ensure_bpy_env("0.0.1", tmp_path)
