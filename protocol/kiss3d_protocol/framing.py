@@ -13,7 +13,7 @@ from cattrs.gen import make_dict_structure_fn
 from cattrs.strategies import configure_tagged_union
 
 from kiss3d_protocol.errors import Kiss3DError, MessageMalformed, MessageTooLarge, ProtocolVersionMismatch
-from kiss3d_protocol.messages import TAGS, ClientMessage, JobEvent, ServerMessage, blob_refs
+from kiss3d_protocol.messages import TAGS, ClientMessage, JobEvent, ServerMessage, blob_refs, is_job_id
 from kiss3d_protocol.payloads import MAX_BLOBS, Blob, check_blobs
 from kiss3d_protocol.version import PROTOCOL_MAJOR
 
@@ -206,4 +206,21 @@ def version_mismatch(theirs: str) -> ProtocolVersionMismatch:
     """The error for a peer that speaks version ``theirs``."""
     return ProtocolVersionMismatch(
         f"The other side speaks version {theirs:.32} of the protocol, this side version {PROTOCOL_MAJOR}."
+    )
+
+
+def peek(frames: Sequence[Blob]) -> tuple[str, str | None]:
+    """The type and the job of a message that could not be read, as far as they can be told.
+
+    So a refusal names what it refuses, and a client does not send it again. The type is empty and the job None
+    where they cannot be told.
+    """
+    try:
+        fields = unpack_map(frames[1]) if len(frames) > 1 and len(frames[1]) <= MAX_ENVELOPE else {}
+    except MessageMalformed:
+        return "", None
+    about, job = fields.get("type"), fields.get("job")
+    return (
+        about if isinstance(about, str) and about in TAGS.values() else "",
+        job if isinstance(job, str) and is_job_id(job) else None,
     )

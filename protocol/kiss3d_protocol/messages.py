@@ -45,6 +45,11 @@ def new_job_id() -> str:
     return str(uuid.uuid4())
 
 
+def is_job_id(text: str) -> bool:
+    """Whether a text is a UUID in that form."""
+    return _UUID.fullmatch(text) is not None
+
+
 # ---------------------------------------------------------------------------------------------- parts
 
 

@@ -15,7 +15,7 @@ from tests.fakes import recipes
 from tests.fakes.backend_process import MISBEHAVING, BackendProcess, collect
 
 from kiss3d_protocol.client import Client
-from kiss3d_protocol.framing import MAGIC, encode, pack_map
+from kiss3d_protocol.framing import MAGIC, decode_server, encode, pack_map
 from kiss3d_protocol.messages import (
     Attach,
     Cancelled,
@@ -25,10 +25,12 @@ from kiss3d_protocol.messages import (
     JobList,
     MeshReady,
     Ping,
+    Pong,
     Progress,
     Queued,
     Refused,
     StageStarted,
+    Welcome,
     new_job_id,
 )
 from kiss3d_protocol.params import GenerateParams
@@ -227,8 +229,6 @@ class TestStrangers:
             yield dealer
 
     def answer(self, dealer) -> Refused:
-        from kiss3d_protocol.framing import decode_server
-
         message, _ = decode_server(dealer.recv_multipart())
         assert isinstance(message, Refused)
         return message
@@ -262,6 +262,24 @@ class TestStrangers:
         assert self.answer(dealer).code == "protocol.malformed"
         client.list_jobs()
         assert isinstance(client.wait(5).message, JobList)
+
+    def test_a_submit_that_cannot_be_read_is_refused_by_name(self, dealer, make_submit):
+        submit, _ = make_submit()
+        dealer.send_multipart(encode(Hello("1.0", "test/1")))
+        dealer.recv_multipart()
+        dealer.send_multipart([MAGIC, pack_map({"type": "submit", "job": submit.job, "name": 5})])
+        refused = self.answer(dealer)
+        assert (refused.about, refused.job, refused.code) == ("submit", submit.job, "protocol.malformed")
+
+    def test_many_hellos_get_few_welcomes(self, dealer):
+        for _ in range(200):
+            dealer.send_multipart(encode(Hello("1.0", "patient/1")))
+        dealer.send_multipart(encode(Ping()))
+        kinds = []
+        while not kinds or kinds[-1] is not Pong:
+            kinds.append(type(decode_server(dealer.recv_multipart())[0]))
+        assert set(kinds) == {Welcome, Pong}
+        assert kinds.count(Welcome) < 50
 
     def test_raw_bytes_at_the_port(self, backend: BackendProcess, client: Client):
         host, port = backend.address.removeprefix("tcp://").split(":")

@@ -17,7 +17,7 @@ from kiss3d_backend.models.offers import check_preset
 from kiss3d_backend.worker.messages import StartJob, WorkerEvent
 from kiss3d_backend.worker.supervisor import Notice, Supervisor, WorkerState
 from kiss3d_protocol.errors import DataDirectoryUnusable, HelloRequired, Kiss3DError
-from kiss3d_protocol.framing import decode_client, version_mismatch
+from kiss3d_protocol.framing import decode_client, peek, version_mismatch
 from kiss3d_protocol.messages import (
     TAGS,
     Attach,
@@ -75,13 +75,8 @@ class Broker:
                 self._carry_out(identity, session, message, blobs, now)
         except Kiss3DError as error:
             _log.warning("a message was refused: %s %s", error.code, error.message)
-            refused = Refused(
-                about=TAGS[type(message)] if message is not None else "",
-                job=getattr(message, "job", None),
-                code=error.code,
-                message=error.message,
-                remedy=error.remedy,
-            )
+            about, job = peek(frames) if message is None else (TAGS[type(message)], getattr(message, "job", None))
+            refused = Refused(about=about, job=job, code=error.code, message=error.message, remedy=error.remedy)
             if session is None:
                 return refused
             session.outbox.put(Letter(refused))
@@ -105,8 +100,10 @@ class Broker:
             if major_of(message.protocol) != PROTOCOL_MAJOR:
                 raise version_mismatch(message.protocol)
             session = self.sessions.open(identity, message.client, now)
-            session.outbox.put(Letter(self._welcome()))
-            _log.info("client %s says hello", message.client)
+            # A client that waited for this backend repeated its hello; one welcome answers them all.
+            if not session.outbox.holds(Welcome):
+                session.outbox.put(Letter(self._welcome()))
+                _log.info("client %s says hello", message.client)
             return
         assert session is not None
         match message:

@@ -43,6 +43,10 @@ class Outbox:
     def full(self) -> bool:
         return len(self._letters) >= self._limit
 
+    def holds(self, kind: type[ServerMessage]) -> bool:
+        """Whether a message of this class waits."""
+        return any(isinstance(letter.content, kind) for letter in self._letters)
+
     def put(self, letter: Letter) -> None:
         """Adds a letter; a passing one takes the place of an older one of its kind at the end of the line."""
         kind = letter.passing
