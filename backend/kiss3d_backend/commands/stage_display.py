@@ -46,7 +46,7 @@ class StageDisplay:
 
     def note(self, text: str) -> None:
         """A line about what goes on outside the job."""
-        self._console.print(text, style="dim", markup=False)
+        self._console.print(text, style="dim", markup=False, soft_wrap=True)
 
     def show(self, message: ServerMessage) -> None:
         """Shows what a message tells."""
@@ -64,7 +64,9 @@ class StageDisplay:
                 triangles = message.mesh.triangles.shape[0]
                 self.note(f"{message.quality.capitalize()} mesh: {triangles:,} triangles")
             case WarningRaised():
-                self._console.print(f"Warning: {message.message} {message.remedy}", style="yellow", markup=False)
+                self._console.print(
+                    f"Warning: {message.message} {message.remedy}", style="yellow", markup=False, soft_wrap=True
+                )
             case _:
                 pass
 
@@ -74,4 +76,4 @@ class StageDisplay:
         title = f"  {started.index + 1}/{started.count} {started.title}"
         self._stage = self._bars.add_task(title, total=1.0)
         if not self._console.is_terminal:
-            self._console.print(title, markup=False)
+            self._console.print(title, markup=False, soft_wrap=True)
