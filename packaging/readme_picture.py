@@ -1,6 +1,6 @@
 """Make docs/images/demo.png, the picture of the README: the shipped picture beside the mesh that becomes of it.
 
-    python packaging/readme_picture.py
+python packaging/readme_picture.py
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def main() -> None:
 
 def _scaled(path: Path) -> Image.Image:
     with Image.open(path) as image:
-        return image.convert("RGB").resize((round(image.width * HEIGHT / image.height), HEIGHT), Image.Resampling.LANCZOS)
+        return image.convert("RGB").resize(
+            (round(image.width * HEIGHT / image.height), HEIGHT), Image.Resampling.LANCZOS
+        )
 
 
 if __name__ == "__main__":
