@@ -44,6 +44,14 @@
     │   ├── BindRefused                 backend.bind_refused
     │   ├── AddressInUse                backend.address_in_use
     │   └── DataDirectoryUnusable       backend.data_directory
+    ├── MeshError
+    │   ├── MeshFileMissing             mesh.missing
+    │   ├── MeshFileUnreadable          mesh.unreadable
+    │   ├── MeshTooLarge                mesh.too_large
+    │   ├── MeshEmpty                   mesh.empty
+    │   ├── BundleInvalid               mesh.bundle_invalid
+    │   ├── ViewEmpty                   mesh.view_empty
+    │   └── ViewsDisagree               mesh.views_disagree
     └── RemoteError                     (a code that this version does not know)
 
 An error has a stable ``code``, a ``message`` that a Blender artist understands, a ``remedy`` that says
@@ -302,6 +310,52 @@ class DataDirectoryUnusable(BackendError):
     code = "backend.data_directory"
     exit_code = 74
     default_remedy = "Choose another folder with --data-dir."
+
+
+class MeshError(Kiss3DError):
+    """Something is wrong with a mesh, or with the views that one is made of."""
+
+
+class MeshFileMissing(MeshError):
+    code = "mesh.missing"
+    exit_code = 80
+    default_remedy = "Check the path of the mesh."
+
+
+class MeshFileUnreadable(MeshError):
+    code = "mesh.unreadable"
+    exit_code = 81
+    default_remedy = "Export it again as GLB, OBJ or PLY, without compression."
+
+
+class MeshTooLarge(MeshError):
+    code = "mesh.too_large"
+    exit_code = 82
+    default_remedy = "Decimate it and scale its textures down, then export it again."
+
+
+class MeshEmpty(MeshError):
+    code = "mesh.empty"
+    exit_code = 83
+    default_remedy = "Export an object with faces that have an area."
+
+
+class BundleInvalid(MeshError):
+    code = "mesh.bundle_invalid"
+    exit_code = 84
+    default_remedy = "Use a picture of 2048 x 1024 pixels: four views on white above, their normals below."
+
+
+class ViewEmpty(MeshError):
+    code = "mesh.view_empty"
+    exit_code = 85
+    default_remedy = "Make the bundle again, with the object in all four views."
+
+
+class ViewsDisagree(MeshError):
+    code = "mesh.views_disagree"
+    exit_code = 86
+    default_remedy = "Make the bundle again, with the same object in all four views."
 
 
 class RemoteError(Kiss3DError):
