@@ -7,7 +7,7 @@ import pytest
 from tests.mesh.shapes import disc
 
 from kiss3d_backend.mesh.inflate import inflate
-from kiss3d_backend.mesh.raster import rasterise
+from kiss3d_backend.mesh.raster.pixels import rasterise
 from kiss3d_backend.mesh.render import contact_sheet, render_cutouts, render_views
 from kiss3d_backend.mesh.silhouette import silhouette_grid
 from kiss3d_backend.mesh.types import Mesh

@@ -9,7 +9,7 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.normals import vertex_normals
-from kiss3d_backend.mesh.raster import Raster, rasterise
+from kiss3d_backend.mesh.raster.pixels import Raster, rasterise
 from kiss3d_backend.mesh.types import Mesh
 
 FIELD_OF_VIEW_DEGREES = 30.0

@@ -11,7 +11,7 @@ from kiss3d_backend.mesh.charts import chart_frame, front_and_back_uvs
 from kiss3d_backend.mesh.frame import to_unit_box
 from kiss3d_backend.mesh.large_colours import colours_behind, large_colours
 from kiss3d_backend.mesh.normals import vertex_normals
-from kiss3d_backend.mesh.raster import rasterise
+from kiss3d_backend.mesh.raster.pixels import rasterise
 from kiss3d_backend.mesh.resample import resample
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Cutout, Mesh, Texture

@@ -1,4 +1,4 @@
-"""Triangles to pixels with a depth buffer."""
+"""Triangles to pixels with a depth buffer, in NumPy alone: for previews and for places that must start at once."""
 
 from __future__ import annotations
 

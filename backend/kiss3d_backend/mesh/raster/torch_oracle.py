@@ -1,0 +1,252 @@
+"""The rasteriser in plain torch: the oracle of the others, and for devices that have no back end of their own.
+
+Gradients are autograd's. It computes in float64, where the device has it; see ``kernels`` for the geometry.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from kiss3d_backend.mesh.raster.fragments import DEPTH_STEPS
+from kiss3d_backend.mesh.raster.torch_api import TorchFragments
+
+WALK = 8
+"""How many triangles a silhouette is looked for in."""
+
+_FRAGMENTS_AT_ONCE = 4_000_000
+_NOTHING = 2**63 - 1
+
+
+class TorchBackEnd:
+    """See ``Rasterizer``."""
+
+    def rasterize(self, clip: Tensor, triangles: Tensor, size: tuple[int, int]) -> TorchFragments:
+        clip = _precise(clip)
+        keys = torch.stack([_draw(view, triangles, size) for view in clip])
+        triangle = torch.where(keys == _NOTHING, -1, keys & 0xFFFFFFFF).to(torch.int32)
+        barycentric = clip.new_zeros((*triangle.shape, 3), dtype=torch.float32)
+        depth = clip.new_ones(triangle.shape, dtype=torch.float32)
+        view, row, column = torch.nonzero(triangle >= 0, as_tuple=True)
+        corners = _corners(clip, triangles, view, triangle[view, row, column])
+        weights = _barycentric(corners, column, row, size)
+        z, w = (weights[:, None] @ corners[..., 2:, None].squeeze(-1)).squeeze(1).unbind(-1)
+        barycentric[view, row, column] = weights.to(torch.float32)
+        depth[view, row, column] = (z / w).to(torch.float32)
+        return TorchFragments(triangle, barycentric, depth)
+
+    def interpolate(self, attributes: Tensor, fragments: TorchFragments, clip: Tensor, triangles: Tensor) -> Tensor:
+        size = fragments.triangle.shape[1:]
+        view, row, column = torch.nonzero(fragments.triangle >= 0, as_tuple=True)
+        index = fragments.triangle[view, row, column]
+        weights = _barycentric(_corners(_precise(clip), triangles, view, index), column, row, size)
+        vertices = triangles[index].long()
+        values = attributes[vertices] if attributes.ndim == 2 else attributes[view[:, None], vertices]
+        pixels = (weights[..., None] * values).sum(dim=1).to(attributes.dtype)
+        image = attributes.new_zeros((*fragments.triangle.shape, attributes.shape[-1]))
+        return image.index_put((view, row, column), pixels)
+
+    def antialias(
+        self, image: Tensor, fragments: TorchFragments, clip: Tensor, triangles: Tensor, adjacency: Tensor
+    ) -> Tensor:
+        views, height, width = fragments.triangle.shape
+        clip = _precise(clip)
+        pixels = image.reshape(views * height * width, -1)
+        out = pixels
+        for step in ((0, 1), (1, 0)):
+            near, far, direction = _pairs(fragments, step)
+            view, row, column = _split(near, height, width)
+            a, b, found = _silhouettes(
+                clip.detach(),
+                triangles,
+                adjacency,
+                view,
+                _point(column, row, height, width, clip.dtype),
+                direction,
+                fragments.triangle.flatten()[near],
+                fragments.triangle.flatten()[far],
+            )
+            near, far, view, direction = near[found], far[found], view[found], direction[found]
+            point = _point(column[found], row[found], height, width, clip.dtype)
+            share = _crossing(_plane(clip, view, a[found]), _plane(clip, view, b[found]), point, direction) - 0.5
+            change = (share[:, None] * (pixels[near] - pixels[far])).to(image.dtype)
+            out = out.index_add(0, torch.where(share > 0, far, near), change)
+        return out.reshape(image.shape)
+
+
+def _precise(values: Tensor) -> Tensor:
+    return values if values.device.type == "mps" else values.double()
+
+
+def _draw(clip: Tensor, triangles: Tensor, size: tuple[int, int]) -> Tensor:
+    """The least of depth << 32 | triangle at each pixel (H, W) int64, of one view (V, 4)."""
+    height, width = size
+    keys = torch.full((height * width,), _NOTHING, dtype=torch.int64, device=clip.device)
+    if not len(triangles):
+        return keys.reshape(size)
+    corners = clip[triangles.long()]
+    w = corners[..., 3]
+    column = (corners[..., 0] / w + 1) * (width / 2) - 0.5
+    row = (1 - corners[..., 1] / w) * (height / 2) - 0.5
+    ahead = (w > 0).all(dim=1) & torch.isfinite(row).all(dim=1) & torch.isfinite(column).all(dim=1)
+    # Those that reach behind the camera are tried at every pixel.
+    begin, end = _span(column, ahead, width)
+    top, bottom = _span(row, ahead, height)
+    drawn = torch.isfinite(corners).flatten(1).all(dim=1) & (w > 0).any(dim=1)
+    count = torch.where(drawn, (end - begin) * (bottom - top), 0)
+    for chosen in _chunks(count):
+        owner = torch.repeat_interleave(chosen, count[chosen])
+        first = torch.repeat_interleave(torch.cumsum(count[chosen], 0) - count[chosen], count[chosen])
+        offset = torch.arange(len(owner), device=clip.device) - first
+        columns = offset % (end - begin)[owner] + begin[owner]
+        rows = offset // (end - begin)[owner] + top[owner]
+        s = _coordinates(corners[owner], columns, rows, size)
+        inside = ((s >= 0).all(dim=1) | (s <= 0).all(dim=1)) & (s.sum(dim=1) != 0)
+        owner, s, pixel = owner[inside], s[inside], (rows * width + columns)[inside]
+        total = s.sum(dim=1)
+        depth_w = (s * corners[owner, :, 3]).sum(dim=1)
+        depth = (s * corners[owner, :, 2]).sum(dim=1) / depth_w
+        seen = ((depth_w > 0) == (total > 0)) & (depth.abs() <= 1)
+        steps = ((depth[seen] + 1) * DEPTH_STEPS).long().clamp(max=2 * DEPTH_STEPS - 1)
+        keys.scatter_reduce_(0, pixel[seen], (steps << 32) | owner[seen], "amin")
+    return keys.reshape(size)
+
+
+def _span(position: Tensor, ahead: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """First pixel and the one after the last that triangles with corners at ``position`` (T, 3) may cover."""
+    low = (position.amin(dim=1).clamp(-1, count) - 0.01).ceil().clamp(0, count)
+    high = (position.amax(dim=1).clamp(-1, count) + 0.01).floor().clamp(-1, count - 1) + 1
+    return torch.where(ahead, low, 0).long(), torch.where(ahead, torch.maximum(high, low), count).long()
+
+
+def _chunks(count: Tensor) -> list[Tensor]:
+    """Indices with a positive count, in groups that add up to a bounded number of fragments where they can."""
+    drawn = torch.nonzero(count > 0).squeeze(1)
+    group = (torch.cumsum(count[drawn], 0) - 1) // _FRAGMENTS_AT_ONCE
+    return list(torch.split(drawn, torch.unique_consecutive(group, return_counts=True)[1].tolist()))
+
+
+def _coordinates(corners: Tensor, column: Tensor, row: Tensor, size: tuple[int, int]) -> Tensor:
+    """s (P, 3) of pixels in triangles with these corners (P, 3, 4)."""
+    height, width = size
+    x, y, w = corners[..., 0], corners[..., 1], corners[..., 3]
+    j, k = [1, 2, 0], [2, 0, 1]
+    line_x = (y[:, j] * w[:, k] - w[:, j] * y[:, k]) / width
+    line_y = (w[:, j] * x[:, k] - x[:, j] * w[:, k]) / height
+    line_w = x[:, j] * y[:, k] - y[:, j] * x[:, k]
+    across = (2 * column + 1 - width)[:, None].to(x.dtype)
+    up = (height - 1 - 2 * row)[:, None].to(x.dtype)
+    return line_x * across + (line_y * up + line_w)
+
+
+def _barycentric(corners: Tensor, column: Tensor, row: Tensor, size: tuple[int, int]) -> Tensor:
+    s = _coordinates(corners, column, row, size)
+    return s / s.sum(dim=1, keepdim=True)
+
+
+def _corners(clip: Tensor, triangles: Tensor, view: Tensor, triangle: Tensor) -> Tensor:
+    return clip[view[:, None], triangles[triangle].long()]
+
+
+def _split(pixel: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    return pixel // (height * width), pixel // width % height, pixel % width
+
+
+def _point(column: Tensor, row: Tensor, height: int, width: int, dtype: torch.dtype) -> Tensor:
+    """Pixel centres (P, 3) as (x, y, 1)."""
+    x = (2 * column + 1).to(dtype) / width - 1
+    y = 1 - (2 * row + 1).to(dtype) / height
+    return torch.stack([x, y, torch.ones_like(x)], dim=1)
+
+
+def _plane(clip: Tensor, view: Tensor, vertex: Tensor) -> Tensor:
+    """(x, y, w) of vertices (P,)."""
+    return clip[view, vertex.long()][:, [0, 1, 3]]
+
+
+def _pairs(fragments: TorchFragments, step: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Flat indices of the nearer and the farther of neighbours that show different triangles, and the way (P, 3)
+    from the one centre to the other."""
+    triangle, depth = fragments.triangle, fragments.depth
+    _, height, width = triangle.shape
+    index = torch.arange(triangle.numel(), device=triangle.device).reshape(triangle.shape)
+    here = (slice(None), slice(0, height - step[0]), slice(0, width - step[1]))
+    there = (slice(None), slice(step[0], None), slice(step[1], None))
+    differ = triangle[here] != triangle[there]
+    first, second = index[here][differ], index[there][differ]
+    # The empty pixel is behind whatever its depth.
+    empty_first, empty_second = (triangle.flatten()[side] < 0 for side in (first, second))
+    swap = empty_first | (~empty_second & (depth.flatten()[second] < depth.flatten()[first]))
+    sign = torch.where(swap, -1.0, 1.0).to(torch.float32 if depth.device.type == "mps" else torch.float64)
+    way = torch.stack([sign * (2 * step[1] / width), sign * (-2 * step[0] / height), torch.zeros_like(sign)], dim=1)
+    return torch.where(swap, second, first), torch.where(swap, first, second), way
+
+
+def _crossing(a: Tensor, b: Tensor, point: Tensor, way: Tensor) -> Tensor:
+    """Where the line through a and b (P, 3) cuts the way from a pixel's centre: 0 there, 1 at the other."""
+    line = torch.linalg.cross(a, b)
+    return -(line * point).sum(dim=1) / (line * way).sum(dim=1)
+
+
+def _silhouettes(
+    clip: Tensor,
+    triangles: Tensor,
+    adjacency: Tensor,
+    view: Tensor,
+    point: Tensor,
+    way: Tensor,
+    near: Tensor,
+    far: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The edge (a, b) at which the surface ends on its way to the other pixel, and whether there is one (P,)."""
+    count = len(near)
+    corner = torch.arange(3, device=near.device)
+    scan = torch.linalg.cross(point, way)
+
+    def positive(vertex: Tensor) -> Tensor:
+        return (scan * _plane(clip, view, vertex)).sum(dim=1) >= 0
+
+    def ahead(vertex: Tensor) -> Tensor:
+        return clip[view, vertex.long(), 3] > 0
+
+    corners = triangles[near]
+    walking = torch.stack([ahead(corners[:, k]) for k in range(3)]).all(dim=0)
+    sides = torch.stack([positive(corners[:, k]) for k in range(3)], dim=1)
+    crosses = sides != sides[:, [1, 2, 0]]
+    at = torch.stack(
+        [
+            _crossing(_plane(clip, view, corners[:, k]), _plane(clip, view, corners[:, (k + 1) % 3]), point, way)
+            for k in range(3)
+        ],
+        dim=1,
+    )
+    at = torch.where(crosses, at, -torch.inf)
+    share, edge = at.max(dim=1)
+    walking &= torch.isfinite(share)
+    rows = torch.arange(count, device=near.device)
+    a, b, c = (corners[rows, (edge + k) % 3] for k in range(3))
+    current = near
+    found = torch.zeros(count, dtype=torch.bool, device=near.device)
+    for _ in range(WALK):
+        walking &= share <= 1
+        across = adjacency[current, edge]
+        ends = (across < 0) | (across >= len(triangles))
+        neighbour = torch.where(ends, current, across)
+        others = triangles[neighbour]
+        is_new = (others != a[:, None]) & (others != b[:, None])
+        new = others[rows, torch.argmax(is_new.to(torch.int8), dim=1)]
+        line = torch.linalg.cross(_plane(clip, view, a), _plane(clip, view, b))
+        behind = (line * _plane(clip, view, c)).sum(dim=1)
+        beyond = (line * _plane(clip, view, new)).sum(dim=1)
+        folds = ends | (is_new.any(dim=1) & ahead(new) & (behind * beyond > 0))
+        found |= walking & folds & (share >= 0)
+        walking &= ~folds & is_new.any(dim=1) & ahead(new) & (neighbour != far)
+        to_a = positive(new) == positive(a)
+        c = torch.where(to_a, a, b)
+        a, b = torch.where(to_a, new, a), torch.where(to_a, b, new)
+        share = _crossing(_plane(clip, view, a), _plane(clip, view, b), point, way)
+        current = neighbour
+        first = torch.argmax(((others == a[:, None]) | (others == b[:, None])).to(torch.int8), dim=1)
+        follows = (others[rows, (first + 1) % 3] == a) | (others[rows, (first + 1) % 3] == b)
+        edge = corner[torch.where(follows, first, (first + 2) % 3)]
+    return a, b, found
