@@ -1,0 +1,1 @@
+"""Continuous remeshing: edges near their target lengths, on a mesh that stays closed and manifold."""
