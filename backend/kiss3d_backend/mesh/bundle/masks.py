@@ -1,0 +1,110 @@
+"""Where the object is in a tile.
+
+In a tile of normals that is well defined: no unit vector has a colour near white (the nearest, (-1, 1, 1) / sqrt 3, is
+0.37 away), whatever the object looks like. A pixel on the outline is a mix of white and of the normal beside it, and
+the share of that normal is how much of the pixel is covered.
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+import scipy.ndimage as ndi
+from numpy.typing import NDArray
+
+INSIDE = 0.5
+"""The matte's value on the outline."""
+
+_SURELY_BACKGROUND = 0.12
+_FAINTEST_OBJECT = 0.18
+_EDGE_PIXELS = 2
+_SMALLEST_PART = 12
+_WHITEST = 0.85
+
+
+@attrs.frozen(eq=False)
+class Foreground:
+    """``matte``: (4, H, W) float32, the covered share of each pixel. ``mask``: (4, H, W) bool, half or more."""
+
+    matte: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+
+
+def foreground(normals: NDArray[np.uint8]) -> Foreground:
+    """The object in each of the normal tiles (4, H, W, 3) uint8, clean or slightly noisy.
+
+    Specks and pinholes of less than a dozen pixels are cleared, but the largest part of a tile always stays. A view
+    without an object has an empty mask.
+    """
+    matte = np.stack([_matte(tile) for tile in normals])
+    return Foreground(matte, matte >= INSIDE)
+
+
+def difference_from_background(tile: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(H, W, 3): the tile's background, which may be a little off white, less each pixel's colour in [0, 1]."""
+    value = tile.astype(np.float32) / 255.0
+    frame = frame_pixels(value)
+    bright = frame[(frame > _WHITEST).all(axis=1)]
+    white = np.median(bright, axis=0) if len(bright) else np.ones(3, dtype=np.float32)
+    return (white - value).astype(np.float32)
+
+
+def frame_pixels(tile: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The outermost two pixels (N, C) of a tile (H, W, C)."""
+    inner = np.zeros(tile.shape[:2], dtype=bool)
+    inner[2:-2, 2:-2] = True
+    return tile[~inner]
+
+
+def _matte(tile: NDArray[np.uint8]) -> NDArray[np.float32]:
+    difference = difference_from_background(tile)
+    distance = np.linalg.norm(difference, axis=-1)
+    empty = distance < _SURELY_BACKGROUND
+    matte = (distance >= _FAINTEST_OBJECT).astype(np.float32)
+    rows, columns = np.nonzero(ndi.binary_dilation(empty, np.ones((3, 3)), _EDGE_PIXELS) & (distance > 0.01))
+    if len(rows):
+        full = _strongest_nearby(difference, distance, rows, columns)
+        strength = np.einsum("ij,ij->i", full, full)
+        share = np.einsum("ij,ij->i", difference[rows, columns], full) / np.maximum(strength, 1e-6)
+        seen = strength >= _FAINTEST_OBJECT**2
+        matte[rows, columns] = np.where(seen, np.clip(share, 0.0, 1.0), 0.0)
+    return _without_specks(matte)
+
+
+def _strongest_nearby(
+    difference: NDArray[np.float32], distance: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """For each pixel the difference (N, 3), within its reach, that is farthest from the background."""
+    reach = _EDGE_PIXELS
+    around = np.pad(distance, reach, mode="edge")
+    best = np.full(len(rows), -1.0, dtype=np.float32)
+    row, column = rows.copy(), columns.copy()
+    for down in range(-reach, reach + 1):
+        for right in range(-reach, reach + 1):
+            there = around[rows + reach + down, columns + reach + right]
+            better = there > best
+            best[better] = there[better]
+            row[better], column[better] = rows[better] + down, columns[better] + right
+    height, width = distance.shape
+    return difference[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+
+
+def _without_specks(matte: NDArray[np.float32]) -> NDArray[np.float32]:
+    around = np.ones((3, 3), dtype=bool)
+    labels, count = ndi.label(matte >= INSIDE, around)
+    if count == 0:
+        return np.zeros_like(matte)
+    areas = np.bincount(labels.ravel())
+    areas[0] = 0
+    kept = (areas >= _SMALLEST_PART) | (areas == areas.max())
+    kept[0] = False
+    specks = ~kept
+    specks[0] = False
+    gone = ndi.binary_dilation(specks[labels], around) & ~ndi.binary_dilation(kept[labels], around)
+    cleared = np.where(gone, 0.0, matte)
+    # What is far from every part is noise of the background.
+    cleared[~ndi.binary_dilation(kept[labels], around, _EDGE_PIXELS)] = 0.0
+    holes, count = ndi.label(cleared < INSIDE)
+    areas = np.bincount(holes.ravel())
+    pinhole = (areas < _SMALLEST_PART) & (np.arange(count + 1) > 0)
+    return np.where(pinhole[holes], 1.0, cleared).astype(np.float32)

@@ -1,0 +1,43 @@
+"""Normals as colours, the way the published bundles have them, and between the camera's frame and the world.
+
+R = (1 - x) / 2, G = (1 + y) / 2, B = (1 + z) / 2, with x right, y up and z towards the camera: x is flipped, so that
+the left of a ball is red, its top green and its middle blue.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kiss3d_backend.mesh.camera import Camera
+
+_FLIP = np.array([-1.0, 1.0, 1.0], dtype=np.float32)
+
+
+def encode_normals(normals: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Colours (..., 3) uint8 of unit normals (..., 3) in the camera's frame."""
+    value = (1.0 + np.asarray(normals, dtype=np.float32) * _FLIP) * 127.5
+    return np.clip(np.rint(value), 0, 255).astype(np.uint8)
+
+
+def decode_normals(colours: NDArray[np.uint8], unit: bool = True) -> NDArray[np.float32]:
+    """Normals (..., 3) float32 in the camera's frame.
+
+    ``unit``: scaled to length 1 (a colour without a direction becomes (0, 0, 1)); otherwise as the colours have them.
+    """
+    normals = (colours.astype(np.float32) / 127.5 - 1.0) * _FLIP
+    if not unit:
+        return normals
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    towards = np.array([0.0, 0.0, 1.0], dtype=np.float32)
+    return np.where(length > 0.05, normals / np.maximum(length, 0.05), towards).astype(np.float32)
+
+
+def normals_to_world(normals: NDArray[np.floating], camera: Camera) -> NDArray[np.float32]:
+    """Normals (..., 3) of the camera's frame in the world."""
+    return (np.asarray(normals, dtype=np.float32) @ camera.axes.astype(np.float32)).astype(np.float32)
+
+
+def normals_to_camera(normals: NDArray[np.floating], camera: Camera) -> NDArray[np.float32]:
+    """Normals (..., 3) of the world in the camera's frame."""
+    return (np.asarray(normals, dtype=np.float32) @ camera.axes.T.astype(np.float32)).astype(np.float32)
