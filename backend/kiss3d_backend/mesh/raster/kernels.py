@@ -25,6 +25,7 @@ from kiss3d_backend.mesh.raster.fragments import DEPTH_STEPS
 _NOTHING = np.int64(2**63 - 1)
 _SLACK = np.float32(0.01)
 _TINY = 1e-12
+_WALK = 8
 _LOW_BITS = np.int64(0xFFFFFFFF)
 _HIGHEST = np.int64(2 * DEPTH_STEPS - 1)
 
@@ -221,3 +222,253 @@ def resolve(clip, triangles, keys, triangle, barycentric, depth):
             z0, z1, z2 = np.float64(clip[view, i, 2]), np.float64(clip[view, j, 2]), np.float64(clip[view, k, 2])
             w0, w1, w2 = np.float64(clip[view, i, 3]), np.float64(clip[view, j, 3]), np.float64(clip[view, k, 3])
             depth[view, row, column] = _depth(s0, s1, s2, z0, z1, z2, w0, w1, w2)
+
+
+@_compiled(parallel=True)
+def interpolate(attributes, triangles, triangle, barycentric, out):
+    """``attributes`` (1 or N, V, C) at the pixels of ``out`` (N, H, W, C)."""
+    views, height, width, channels = out.shape
+    for item in prange(views * height):
+        view, row = divmod(np.int64(item), height)
+        values = attributes[view if len(attributes) > 1 else 0]
+        for column in range(width):
+            index = triangle[view, row, column]
+            if index < 0:
+                out[view, row, column] = 0.0
+                continue
+            i, j, k = triangles[index, 0], triangles[index, 1], triangles[index, 2]
+            s0 = barycentric[view, row, column, 0]
+            s1 = barycentric[view, row, column, 1]
+            s2 = barycentric[view, row, column, 2]
+            for channel in range(channels):
+                out[view, row, column, channel] = (
+                    s0 * values[i, channel] + s1 * values[j, channel] + s2 * values[k, channel]
+                )
+
+
+@_compiled(parallel=True)
+def interpolate_adjoint(attributes, clip, triangles, triangle, barycentric, grad, grad_attributes, grad_clip):
+    """Adds to ``grad_attributes`` (N, V, C) and ``grad_clip`` (N, V, 4); either may have no vertices, and is left out.
+
+    The coordinates l of a pixel change with corner j by dl_i = -l_j (e_i - l_i (e_0 + e_1 + e_2)) . dv_j / det, which
+    gives corner j the gradient -l_j sum_i e_i (h_i - h) / det with h_i = grad . attribute_i and h = sum_i l_i h_i.
+    """
+    views, height, width, channels = grad.shape
+    for item in prange(views):
+        view = np.int64(item)
+        values = attributes[view if len(attributes) > 1 else 0]
+        for row in range(height):
+            for column in range(width):
+                index = triangle[view, row, column]
+                if index < 0:
+                    continue
+                corners = triangles[index]
+                if grad_attributes.shape[1] > 0:
+                    for corner in range(3):
+                        share = barycentric[view, row, column, corner]
+                        for channel in range(channels):
+                            grad_attributes[view, corners[corner], channel] += share * grad[view, row, column, channel]
+                if grad_clip.shape[1] > 0:
+                    _interpolate_adjoint_clip(
+                        values,
+                        clip[view],
+                        corners,
+                        barycentric[view, row, column],
+                        grad[view, row, column],
+                        grad_clip[view],
+                    )
+
+
+@_compiled()
+def _interpolate_adjoint_clip(values, clip, corners, share, grad, grad_clip):
+    h0, h1, h2 = 0.0, 0.0, 0.0
+    i, j, k = corners[0], corners[1], corners[2]
+    for channel in range(len(grad)):
+        g = np.float64(grad[channel])
+        h0 += g * values[i, channel]
+        h1 += g * values[j, channel]
+        h2 += g * values[k, channel]
+    mean = share[0] * h0 + share[1] * h1 + share[2] * h2
+    h0, h1, h2 = h0 - mean, h1 - mean, h2 - mean
+    a, b, c = _lines(clip, i, j, k, 1, 1)
+    det = a[0] * clip[i, 0] + a[1] * clip[i, 1] + a[2] * clip[i, 3]
+    if det == 0.0:
+        return
+    x = (a[0] * h0 + b[0] * h1 + c[0] * h2) / det
+    y = (a[1] * h0 + b[1] * h1 + c[1] * h2) / det
+    w = (a[2] * h0 + b[2] * h1 + c[2] * h2) / det
+    for corner in range(3):
+        vertex = corners[corner]
+        grad_clip[vertex, 0] -= share[corner] * x
+        grad_clip[vertex, 1] -= share[corner] * y
+        grad_clip[vertex, 3] -= share[corner] * w
+
+
+@_compiled(parallel=True)
+def find_silhouettes(clip, triangles, adjacency, triangle, depth, count, pixels, edges, shares):
+    """Lists where a silhouette passes between neighbouring pixel centres: ``count`` (N) of them in each view.
+
+    ``pixels`` (N, 2 H W, 2) int32: flat indices of the nearer and the farther pixel. ``edges`` (N, 2 H W, 2) int32: its
+    two vertices. ``shares`` (N, 2 H W) float64: where it cuts the way from the nearer centre (0) to the farther (1).
+    """
+    views, height, width = triangle.shape
+    for item in prange(views):
+        view = np.int64(item)
+        found = 0
+        for row in range(height):
+            for column in range(width):
+                here = triangle[view, row, column]
+                for vertical in range(2):
+                    other_row, other_column = row + vertical, column + 1 - vertical
+                    if other_row == height or other_column == width:
+                        continue
+                    there = triangle[view, other_row, other_column]
+                    if here == there:
+                        continue
+                    # The empty pixel is behind whatever its depth.
+                    swap = here < 0 or (there >= 0 and depth[view, other_row, other_column] < depth[view, row, column])
+                    if swap:
+                        near, far, at_row, at_column = there, here, other_row, other_column
+                    else:
+                        near, far, at_row, at_column = here, there, row, column
+                    sign = -1.0 if swap else 1.0
+                    x = np.float64(2 * at_column + 1) / width - 1.0
+                    y = 1.0 - np.float64(2 * at_row + 1) / height
+                    across = sign * 2.0 / width if vertical == 0 else 0.0
+                    up = -sign * 2.0 / height if vertical == 1 else 0.0
+                    share, a, b = _silhouette(clip[view], triangles, adjacency, near, far, x, y, across, up)
+                    if a < 0:
+                        continue
+                    first, second = row * width + column, other_row * width + other_column
+                    pixels[view, found, 0] = second if swap else first
+                    pixels[view, found, 1] = first if swap else second
+                    edges[view, found, 0] = a
+                    edges[view, found, 1] = b
+                    shares[view, found] = share
+                    found += 1
+        count[view] = found
+
+
+@_compiled()
+def _silhouette(clip, triangles, adjacency, near, far, x, y, across, up):
+    """Where (0 to 1) and at which edge the surface of triangle ``near`` ends on its way from (x, y) to
+    (x + across, y + up); vertices of -1 when it does not."""
+    nowhere = (0.0, np.int32(-1), np.int32(-1))
+    share, edge = -np.inf, -1
+    for k in range(3):
+        i, j = triangles[near, k], triangles[near, (k + 1) % 3]
+        if not clip[i, 3] > 0.0:
+            return nowhere
+        if _is_left(clip, i, x, y, across, up) != _is_left(clip, j, x, y, across, up):
+            at = _crossing(clip, i, j, x, y, across, up)
+            if at > share:
+                share, edge = at, k
+    if edge < 0 or not share < np.inf:
+        return nowhere
+    a, b, c = triangles[near, edge], triangles[near, (edge + 1) % 3], triangles[near, (edge + 2) % 3]
+    current = near
+    for _ in range(_WALK):
+        if not share <= 1.0:
+            return nowhere
+        following = adjacency[current, edge]
+        if following < 0 or following >= len(triangles):
+            return (share, a, b) if share >= 0.0 else nowhere
+        new = np.int32(-1)
+        for k in range(3):
+            vertex = triangles[following, k]
+            if vertex != a and vertex != b:
+                new = vertex
+                break
+        if new < 0 or not clip[new, 3] > 0.0:
+            return nowhere
+        if _side(clip, a, b, c) * _side(clip, a, b, new) > 0.0:
+            return (share, a, b) if share >= 0.0 else nowhere
+        if following == far:
+            return nowhere
+        if _is_left(clip, new, x, y, across, up) == _is_left(clip, a, x, y, across, up):
+            a, c = new, a
+        else:
+            b, c = new, b
+        share = _crossing(clip, a, b, x, y, across, up)
+        current = following
+        for k in range(3):
+            i, j = triangles[following, k], triangles[following, (k + 1) % 3]
+            if (i == a and j == b) or (i == b and j == a):
+                edge = k
+    return nowhere
+
+
+@_compiled()
+def _is_left(clip, vertex, x, y, across, up):
+    """Which side of the way between the two pixels a vertex is on."""
+    vx, vy, vw = np.float64(clip[vertex, 0]), np.float64(clip[vertex, 1]), np.float64(clip[vertex, 3])
+    return -up * vx + across * vy + (x * up - y * across) * vw >= 0.0
+
+
+@_compiled()
+def _side(clip, i, j, vertex):
+    line = _line(clip, i, j, 1, 1)
+    return line[0] * clip[vertex, 0] + line[1] * clip[vertex, 1] + line[2] * clip[vertex, 3]
+
+
+@_compiled()
+def _crossing(clip, i, j, x, y, across, up):
+    line = _line(clip, i, j, 1, 1)
+    return -(line[0] * x + line[1] * y + line[2]) / (line[0] * across + line[1] * up)
+
+
+@_compiled(parallel=True)
+def blend(image, count, pixels, shares, out):
+    """``image`` and ``out`` are (N, H W, C)."""
+    for item in prange(len(image)):
+        view = np.int64(item)
+        out[view] = image[view]
+        for index in range(count[view]):
+            near, far = pixels[view, index, 0], pixels[view, index, 1]
+            share = shares[view, index] - 0.5
+            target = far if share > 0.0 else near
+            for channel in range(image.shape[2]):
+                out[view, target, channel] += share * (image[view, near, channel] - image[view, far, channel])
+
+
+@_compiled(parallel=True)
+def blend_adjoint(image, clip, height, width, count, pixels, edges, shares, grad, grad_image, grad_clip):
+    """Adds to ``grad_image`` (N, H W, C) and ``grad_clip`` (N, V, 4); either may be empty, and is left out.
+
+    The share t solves e . (p + t d) = 0 with e = a x b, so dt = -(p + t d) . de / (e . d).
+    """
+    for item in prange(len(image)):
+        view = np.int64(item)
+        if grad_image.shape[1] > 0:
+            grad_image[view] += grad[view]
+        for index in range(count[view]):
+            near, far = pixels[view, index, 0], pixels[view, index, 1]
+            share = shares[view, index]
+            target = far if share > 0.5 else near
+            slope = 0.0
+            for channel in range(image.shape[2]):
+                g = np.float64(grad[view, target, channel])
+                slope += g * (np.float64(image[view, near, channel]) - image[view, far, channel])
+                if grad_image.shape[1] > 0:
+                    grad_image[view, near, channel] += (share - 0.5) * g
+                    grad_image[view, far, channel] -= (share - 0.5) * g
+            if grad_clip.shape[1] == 0 or slope == 0.0:
+                continue
+            across = 2.0 * (far % width - near % width) / width
+            up = -2.0 * (far // width - near // width) / height
+            x = (2.0 * (near % width) + 1.0) / width - 1.0 + share * across
+            y = 1.0 - (2.0 * (near // width) + 1.0) / height + share * up
+            a, b = edges[view, index, 0], edges[view, index, 1]
+            line = _line(clip[view], a, b, 1, 1)
+            factor = -slope / (line[0] * across + line[1] * up)
+            _add_cross(clip[view], b, x, y, factor, grad_clip[view, a])
+            _add_cross(clip[view], a, x, y, -factor, grad_clip[view, b])
+
+
+@_compiled()
+def _add_cross(clip, vertex, x, y, factor, out):
+    """Adds factor (vertex x (x, y, 1)) to x, y and w of a gradient."""
+    vx, vy, vw = np.float64(clip[vertex, 0]), np.float64(clip[vertex, 1]), np.float64(clip[vertex, 3])
+    out[0] += factor * (vy - vw * y)
+    out[1] += factor * (vw * x - vx)
+    out[3] += factor * (vx * y - vy * x)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from kiss3d_backend.mesh.raster.fragments import DEPTH_STEPS
-from kiss3d_backend.mesh.raster.torch_api import TorchFragments
+from kiss3d_backend.mesh.raster.torch_interface import TorchFragments
 
 WALK = 8
 """How many triangles a silhouette is looked for in."""
@@ -243,7 +243,7 @@ def _silhouettes(
         walking &= ~folds & is_new.any(dim=1) & ahead(new) & (neighbour != far)
         to_a = positive(new) == positive(a)
         c = torch.where(to_a, a, b)
-        a, b = torch.where(to_a, new, a), torch.where(to_a, b, new)
+        a, b = torch.where(walking & to_a, new, a), torch.where(walking & ~to_a, new, b)
         share = _crossing(_plane(clip, view, a), _plane(clip, view, b), point, way)
         current = neighbour
         first = torch.argmax(((others == a[:, None]) | (others == b[:, None])).to(torch.int8), dim=1)
