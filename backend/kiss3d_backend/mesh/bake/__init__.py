@@ -1,0 +1,1 @@
+"""Textures baked from views and from a finer mesh."""

@@ -1,0 +1,65 @@
+"""A colour texture baked from the views themselves, not from vertex colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+import numpy as np
+
+from kiss3d_backend.mesh.bake.padding import pad_islands
+from kiss3d_backend.mesh.bake.texels import Texels, find_texels
+from kiss3d_backend.mesh.normals import vertex_normals
+from kiss3d_backend.mesh.surface.colours import SurfaceColours, colour_surface
+from kiss3d_backend.mesh.surface.project import CONFIDENCE, Projector
+from kiss3d_backend.mesh.surface.view import ColourView
+from kiss3d_backend.mesh.types import Mesh, Texture
+
+_AT_ONCE = 1 << 17
+
+
+@attrs.frozen(eq=False)
+class BakedColours:
+    """``texture``: of the asked side. ``surface``: the vertex colours that filled what no view saw."""
+
+    texture: Texture
+    surface: SurfaceColours
+
+
+def bake_colours(
+    mesh: Mesh,
+    views: Sequence[ColourView],
+    side: int,
+    *,
+    texels: Texels | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> BakedColours:
+    """Projects the views on every pixel of a texture; what none of them saw takes the filled colours of the vertices.
+
+    ``mesh``: with ``uvs`` that do not overlap. ``side``: pixels. ``texels``: of these UVs and this side, where they are
+    known already. ``check`` is called often; what it raises comes out of here. Raises ValueError without UVs.
+    """
+    if mesh.uvs is None:
+        raise ValueError("a mesh without UVs has no texture to bake")
+    if texels is None:
+        uv_triangles = mesh.triangles if mesh.uv_triangles is None else mesh.uv_triangles
+        texels = find_texels(mesh.uvs, uv_triangles, side)
+    check()
+    projector = Projector(mesh.positions, mesh.triangles, views)
+    check()
+    surface = colour_surface(mesh.positions, mesh.triangles, views, projector)
+    known = np.concatenate(
+        [mesh.positions, vertex_normals(mesh.positions, mesh.triangles), surface.colours], axis=1, dtype=np.float32
+    )
+    pixels = np.zeros((side * side, 3), dtype=np.uint8)
+    for begin in range(0, len(texels.pixel), _AT_ONCE):
+        check()
+        part = slice(begin, begin + _AT_ONCE)
+        here = texels.mix(known, mesh.triangles, part)
+        seen = projector.at(here[:, :3], here[:, 3:6])
+        certainty = np.minimum(seen.confidence / CONFIDENCE, 1.0)[:, None]
+        colours = here[:, 6:] + (seen.colours - here[:, 6:]) * certainty
+        pixels[texels.pixel[part]] = (colours * 255.0 + 0.5).astype(np.uint8)
+    covered = np.zeros(side * side, dtype=bool)
+    covered[texels.pixel] = True
+    return BakedColours(Texture(pad_islands(pixels.reshape(side, side, 3), covered.reshape(side, side))), surface)
