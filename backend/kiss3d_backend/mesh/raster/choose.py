@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 from functools import cache
 from typing import Any
@@ -52,32 +51,25 @@ def _choose(device: torch.device, wanted: str | None) -> Rasterizer:
     names = usual if wanted is None else (wanted, *(name for name in usual if name != wanted))
     refused: list[str] = []
     for name in names:
-        problem = _missing(name)
-        if problem is None:
-            back_end = _load(name)
-            problem = back_end if isinstance(back_end, str) else failure(back_end, device)
-            if problem is None:
-                choice = Choice(name, str(device), _reason(name, wanted, usual, device, refused))
-                log.info("The rasteriser is %s on %s: %s", choice.back_end, choice.device, choice.reason)
-                return Rasterizer(back_end, choice)
+        back_end = _load(name)
+        problem = back_end if isinstance(back_end, str) else failure(back_end, device)
+        if not isinstance(back_end, str) and problem is None:
+            choice = Choice(name, str(device), _reason(name, wanted, usual, device, refused))
+            log.info("The rasteriser is %s on %s: %s", choice.back_end, choice.device, choice.reason)
+            return Rasterizer(back_end, choice)
         refused.append(f"{name} {problem}")
     raise NoRasterizer(f"No rasteriser works on {device}: {'; '.join(refused)}.")
 
 
-def _missing(name: str) -> str | None:
-    library = BACK_ENDS[name][2]
-    try:
-        found = library is None or importlib.util.find_spec(library) is not None
-    except (ImportError, ValueError):
-        found = False
-    return None if found else "is not installed"
-
-
 def _load(name: str) -> BackEnd | str:
     """A back end, or why it cannot be had."""
-    module, cls, _ = BACK_ENDS[name]
+    module, cls, library = BACK_ENDS[name]
     try:
         back_end: Any = getattr(importlib.import_module(module), cls)()
+    except ModuleNotFoundError as error:
+        if error.name == library:
+            return "is not installed"
+        return f"cannot be loaded (it needs {error.name}, which is not installed)"
     except Exception as error:  # whatever a broken installation may raise
         return f"cannot be loaded ({type(error).__name__}: {str(error)[:200]})"
     return back_end

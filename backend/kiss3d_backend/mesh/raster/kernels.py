@@ -19,6 +19,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba import prange
+from numba.core import config
 
 from kiss3d_backend.mesh.raster.fragments import DEPTH_STEPS
 
@@ -38,7 +39,7 @@ def threads(count: int) -> Iterator[None]:
     """Runs parallel loops on ``count`` threads, or as many as Numba has; one user at a time."""
     with _one_at_a_time:
         before = numba.get_num_threads()
-        numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))
+        numba.set_num_threads(max(1, min(count, config.NUMBA_NUM_THREADS)))  # pyright: ignore[reportAttributeAccessIssue]
         try:
             yield
         finally:
@@ -97,10 +98,10 @@ def _draw_band(clip, triangles, screen, keys, first, last):
             left, right, low, high = _bounds_in_front(clip, i, j, k, height, width)
         if not (high >= first - _SLACK and low <= last and right >= -_SLACK and left <= width):
             continue
-        top = max(first, int(math.ceil(max(low, np.float32(-1.0)) - _SLACK)))
-        bottom = min(last - 1, int(math.floor(min(high, np.float32(height)) + _SLACK)))
-        begin = max(0, int(math.ceil(max(left, np.float32(-1.0)) - _SLACK)))
-        end = min(width - 1, int(math.floor(min(right, np.float32(width)) + _SLACK)))
+        top = max(first, math.ceil(max(low, np.float32(-1.0)) - _SLACK))
+        bottom = min(last - 1, math.floor(min(high, np.float32(height)) + _SLACK))
+        begin = max(0, math.ceil(max(left, np.float32(-1.0)) - _SLACK))
+        end = min(width - 1, math.floor(min(right, np.float32(width)) + _SLACK))
         if top > bottom or begin > end:
             continue
         a, b, c = _lines(clip, i, j, k, height, width)

@@ -10,7 +10,7 @@ _SIDE = 8
 
 
 def failure(back_end: BackEnd, device: torch.device) -> str | None:
-    """What is wrong with a back end, in a few words; None when it draws, interpolates and blends as it should.
+    """What is wrong with a back end, after its name; None when it draws, interpolates and blends as it should.
 
     A library that can be imported may still be built without support for the device, or meet a driver that is too old;
     that shows when it is used, so all of it is used, gradients too.
@@ -19,11 +19,12 @@ def failure(back_end: BackEnd, device: torch.device) -> str | None:
         return _difference(back_end, device)
     except Exception as error:  # whatever a library, a compiler or a driver may raise
         text = " ".join(str(error).split())
-        return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+        return f"failed its test ({type(error).__name__}: {text[:200]})"
 
 
 def _difference(back_end: BackEnd, device: torch.device) -> str | None:
-    """A right triangle with its legs on the left and the lower border of the picture, its right corner twice as far away."""
+    """A right triangle with its legs on the left and the lower border of the picture; its right corner is twice as far
+    away."""
     corners = [[-1.0, -1.0, 0.0, 1.0], [2.0, -2.0, -1.0, 2.0], [-1.0, 1.0, 0.0, 1.0]]
     clip = torch.tensor([corners], device=device, requires_grad=True)
     triangles = torch.tensor([[0, 1, 2]], dtype=torch.int32, device=device)
@@ -33,20 +34,20 @@ def _difference(back_end: BackEnd, device: torch.device) -> str | None:
     fragments = back_end.rasterize(clip.detach(), triangles, (_SIDE, _SIDE))
     expected = _expected()
     if not torch.equal(fragments.triangle.cpu(), expected.triangle):
-        return "it covers other pixels than the triangle does"
+        return "failed its test: it covers other pixels than the triangle does"
     if not torch.allclose(fragments.barycentric.cpu(), expected.barycentric, atol=1e-5):
-        return "its barycentric coordinates are wrong"
+        return "failed its test: its barycentric coordinates are wrong"
     if not torch.allclose(fragments.depth.cpu(), expected.depth, atol=1e-5):
-        return "its depth is wrong"
+        return "failed its test: its depth is wrong"
 
     image = back_end.interpolate(attributes, fragments, clip, triangles)
     known = expected.barycentric @ torch.tensor([[1.0], [2.0], [3.0]])
     if not torch.allclose(image.detach().cpu(), known, atol=1e-5):
-        return "it interpolates wrongly"
+        return "failed its test: it interpolates wrongly"
     back_end.antialias(image, fragments, clip, triangles, adjacency).sum().backward()
     for tensor in (attributes, clip):
         if tensor.grad is None or not bool(torch.isfinite(tensor.grad).all()) or not bool(tensor.grad.any()):
-            return "its gradients are missing or not finite"
+            return "failed its test: its gradients are missing or not finite"
     return None
 
 

@@ -64,7 +64,9 @@ class _Interpolate(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Tensor | None, ...]:
         attributes, clip, triangles, triangle, barycentric = ctx.saved_tensors
         wants_attributes, wants_clip = ctx.needs_input_grad[:2]
         views, vertices = clip.shape[:2]
@@ -78,7 +80,7 @@ class _Interpolate(torch.autograd.Function):
                 _array(triangles),
                 _array(triangle),
                 _array(barycentric),
-                _array(grad),
+                _array(grads[0]),
                 grad_attributes,
                 grad_clip,
             )
@@ -131,7 +133,9 @@ class _Antialias(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Tensor | None, ...]:
         image, clip = ctx.saved_tensors
         count, pixels, edges, shares = ctx.silhouettes
         wants_image, wants_clip = ctx.needs_input_grad[:2]
@@ -149,7 +153,7 @@ class _Antialias(torch.autograd.Function):
                 pixels,
                 edges,
                 shares,
-                _array(grad).reshape(flat),
+                _array(grads[0]).reshape(flat),
                 grad_image,
                 grad_clip,
             )

@@ -36,10 +36,10 @@ class TorchBackEnd:
         return TorchFragments(triangle, barycentric, depth)
 
     def interpolate(self, attributes: Tensor, fragments: TorchFragments, clip: Tensor, triangles: Tensor) -> Tensor:
-        size = fragments.triangle.shape[1:]
+        _, height, width = fragments.triangle.shape
         view, row, column = torch.nonzero(fragments.triangle >= 0, as_tuple=True)
         index = fragments.triangle[view, row, column]
-        weights = _barycentric(_corners(_precise(clip), triangles, view, index), column, row, size)
+        weights = _barycentric(_corners(_precise(clip), triangles, view, index), column, row, (height, width))
         vertices = triangles[index].long()
         values = attributes[vertices] if attributes.ndim == 2 else attributes[view[:, None], vertices]
         pixels = (weights[..., None] * values).sum(dim=1).to(attributes.dtype)
