@@ -1,0 +1,143 @@
+"""Refinement of procedural shapes: how near it comes, how long it takes. Prints a table, then JSON.
+
+Run ``python tests/benchmarks/bench_refine.py [--only NAME ...] [--back-end NAME] [--write-baseline] [--profile]``.
+Each shape is rendered to normals and masks of 4 x 512 x 512, smoothed and noised, and refined. Chamfer is the mean of
+both mean distances from 100 000 points on one surface to the other; normal consistency the mean of both mean cosines
+there; IoU the least of the four views. ``refine-baseline.json`` has the figures to compare with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from kiss3d_backend.mesh.camera import bundle_cameras  # noqa: E402
+from kiss3d_backend.mesh.edges import is_closed  # noqa: E402
+from kiss3d_backend.mesh.normals import vertex_normals  # noqa: E402
+from kiss3d_backend.mesh.raster import rasterize  # noqa: E402
+from kiss3d_backend.mesh.raster.choose import choose  # noqa: E402
+from kiss3d_backend.mesh.refine.refine import refine  # noqa: E402
+from kiss3d_backend.mesh.refine.settings import PRESETS  # noqa: E402
+from kiss3d_backend.mesh.refine.views import Views  # noqa: E402
+from kiss3d_backend.mesh.types import Mesh  # noqa: E402
+from tests.mesh.solids import SOLIDS, smoothed_and_noised, solid  # noqa: E402
+
+BASELINE = Path(__file__).with_name("refine-baseline.json")
+SIZE = 512
+POINTS = 100_000
+
+
+def rendered(mesh: Mesh, size: int = SIZE) -> Views:
+    """World normals and masks of the four views of a bundle."""
+    cameras = bundle_cameras()
+    clip = np.stack([camera.clip(mesh.positions) for camera in cameras]).astype(np.float32)
+    fragments = rasterize(clip, mesh.triangles, (size, size))
+    normals = vertex_normals(mesh.positions, mesh.triangles)
+    picture = np.einsum("nhwk,nhwkc->nhwc", fragments.barycentric, normals[mesh.triangles[fragments.triangle]])
+    picture /= np.maximum(np.linalg.norm(picture, axis=-1, keepdims=True), 1e-6)
+    return Views(picture.astype(np.float32), fragments.covered, cameras)
+
+
+def distances(mesh: Mesh, other: Mesh) -> tuple[float, float]:
+    """The mean distance of points on ``mesh`` to ``other``, and the mean cosine of the normals there.
+
+    To the triangle that the nearest of many samples lies on, so that an exact copy is at distance 0.
+    """
+    from_, to = (trimesh.Trimesh(part.positions, part.triangles, process=False) for part in (mesh, other))
+    points, faces = trimesh.sample.sample_surface(from_, POINTS, seed=0)
+    samples, sampled = trimesh.sample.sample_surface(to, 3 * POINTS, seed=1)
+    nearest = sampled[cKDTree(samples).query(points, workers=2)[1]]
+    there = trimesh.triangles.closest_point(to.triangles[nearest], points)
+    cosine = np.einsum("ij,ij->i", from_.face_normals[faces], to.face_normals[nearest])
+    return float(np.linalg.norm(there - points, axis=1).mean()), float(cosine.mean())
+
+
+def compared(mesh: Mesh, truth: Mesh) -> tuple[float, float]:
+    """Chamfer distance and normal consistency, means of both directions."""
+    (there, agree), (back, agree_back) = distances(mesh, truth), distances(truth, mesh)
+    return (there + back) / 2, (agree + agree_back) / 2
+
+
+def least_iou(mesh: Mesh, views: Views) -> float:
+    masks = rendered(mesh).masks
+    return min(float((a & b).sum() / (a | b).sum()) for a, b in zip(masks, views.masks, strict=True))  # pyright: ignore[reportOperatorIssue]
+
+
+def run(name: str, preset: str, back_end: str | None) -> dict[str, object]:
+    truth = solid(name)
+    views = rendered(truth)
+    start = smoothed_and_noised(truth)
+    rasterizer = choose("cpu", back_end)
+    began = time.monotonic()
+    result = refine(start, views, PRESETS[preset], rasterizer)
+    seconds = time.monotonic() - began
+    before, before_normals = compared(start, truth)
+    after, after_normals = compared(result, truth)
+    return {
+        "chamfer_before": round(before, 5),
+        "chamfer_after": round(after, 5),
+        "ratio": round(after / before, 3),
+        "normals_before": round(before_normals, 4),
+        "normals_after": round(after_normals, 4),
+        "iou_before": round(least_iou(start, views), 4),
+        "iou_after": round(least_iou(result, views), 4),
+        "seconds": round(seconds, 2),
+        "faces": len(result.triangles),
+        "closed": is_closed(result.triangles, len(result.positions)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", choices=sorted(SOLIDS), default=list(SOLIDS))
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="fast")
+    parser.add_argument("--back-end", default=None, help="numba, torch, ...")
+    parser.add_argument("--write-baseline", action="store_true")
+    options = parser.parse_args()
+    # Compiling (first run) and reading what was compiled (later runs) is not what is measured.
+    refine(
+        smoothed_and_noised(solid("plate", 32)),
+        rendered(solid("plate", 32)),
+        PRESETS["draft"],
+        choose("cpu", options.back_end),
+    )
+    results = {}
+    print(f"{'shape':12} {'Chamfer':>17} {'ratio':>6} {'normals':>13} {'IoU':>13} {'s':>6} {'faces':>7} closed")
+    for name in options.only:
+        row = results[name] = run(name, options.preset, options.back_end)
+        print(
+            f"{name:12} {row['chamfer_before']:.5f} > {row['chamfer_after']:.5f} {row['ratio']:6.3f} "
+            f"{row['normals_before']:.3f} > {row['normals_after']:.3f} {row['iou_before']:.3f} > {row['iou_after']:.3f} "
+            f"{row['seconds']:6.2f} {row['faces']:7} {row['closed']}",
+            flush=True,
+        )
+    medians = {
+        key: statistics.median(row[key] for row in results.values()) for key in ("ratio", "normals_after", "seconds")
+    }
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    summary = {
+        "shapes": results,
+        "median": medians,
+        "least_iou": min(r["iou_after"] for r in results.values()),
+        "peak_mib": round(peak),
+    }
+    print(json.dumps(summary, indent=2))
+    if options.write_baseline:
+        BASELINE.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
