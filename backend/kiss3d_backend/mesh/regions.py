@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 
 def connected_regions(mask: NDArray[np.bool_], *, diagonal: bool = False) -> tuple[NDArray[np.int32], int]:
-    """Labels (H, W) from 1 for each connected part of ``mask``, 0 outside, and how many parts there are.
+    """Labels from 1 for each connected part of ``mask``, 0 outside, and how many parts there are.
 
-    ``diagonal``: whether pixels that share only a corner are connected.
+    ``mask``: (H, W) or (D, H, W). ``diagonal``: whether pixels that share only a corner are connected.
     """
     labels = np.zeros(mask.shape, dtype=np.int32)
-    count = ndi.label(mask, ndi.generate_binary_structure(2, 2 if diagonal else 1), output=labels)
+    count = ndi.label(mask, ndi.generate_binary_structure(mask.ndim, mask.ndim if diagonal else 1), output=labels)
     return labels, int(count)  # pyright: ignore[reportArgumentType]
 
 

@@ -1,9 +1,9 @@
 """Whether a picture is a valid bundle, with the figures that say so.
 
 The published conventions ask for the size, a white background, the same silhouette in every view and its normals, and
-normals of about unit length. Length alone is a weak test (the grey of an untextured object decodes to 1.04), so two more
-figures are taken from geometry: what is seen faces the camera, and along the outline normals point outwards,
-to the right and left as well as up and down. That shows swapped rows, an unflipped x and normals of another frame.
+normals of about unit length. Length alone is a weak test (the grey of an untextured object decodes to 1.04), so two
+more figures are taken from geometry: what is seen faces the camera, and along the outline normals point outwards, to
+the right and left as well as up and down. That shows swapped rows, an unflipped x and normals of another frame.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.bundle.layout import TILE, VIEWS, BundleViews, split_bundle, view_name
-from kiss3d_backend.mesh.bundle.masks import INSIDE, difference_from_background, foreground, frame_pixels
+from kiss3d_backend.mesh.bundle.masks import INSIDE, difference_from_background, foreground, frame_pixels, grown, shrunk
 from kiss3d_backend.mesh.bundle.normals import decode_normals
 from kiss3d_backend.mesh.camera import BUNDLE_AZIMUTHS, Camera
+from kiss3d_backend.mesh.regions import connected_regions, region_sizes
 from kiss3d_protocol.errors import BundleInvalid
 
 LEAST_IOU = 0.90
@@ -105,8 +106,8 @@ def colour_mask(tile: NDArray[np.uint8]) -> NDArray[np.bool_]:
     noise = np.abs(frame_pixels(difference[..., None]))
     usual = float(np.median(noise))
     apart = difference > max(_COLOUR_DIFFERENCE, min(4.0 * usual, 0.2))
-    labels, count = ndi.label(apart, np.ones((3, 3)))
-    areas = np.bincount(labels.ravel(), minlength=count + 1)
+    labels, count = connected_regions(apart, diagonal=True)
+    areas = region_sizes(labels, count)
     areas[0] = 0
     return np.asarray(ndi.binary_fill_holes((areas > _FEW_PIXELS)[labels]), dtype=bool)
 
@@ -122,13 +123,13 @@ def _view_figures(views: BundleViews, mask: NDArray[np.bool_], view: int) -> Vie
     shown = colour_mask(colours)
     # Enclosed white in the colours may be a hole: the normals tell.
     shown &= mask | (np.abs(difference_from_background(colours)).max(axis=-1) > _COLOUR_DIFFERENCE)
-    solid = ndi.binary_erosion(mask, np.ones((3, 3)), border_value=1)
+    solid = shrunk(mask, 1)
     decoded = decode_normals(views.normals[view][solid], unit=False)
     length = np.linalg.norm(decoded, axis=-1)
-    outside = ~ndi.binary_dilation(mask | shown, np.ones((3, 3)), _RIM_PIXELS)
+    outside = ~grown(mask | shown, _RIM_PIXELS)
     both = np.stack([colours, views.normals[view]])
-    white = (both >= _WHITE).all(axis=-1)
-    border = [frame_pixels(part[..., None].astype(np.float32)) for part in white]
+    white = np.asarray((both >= _WHITE).all(axis=-1))
+    border = [frame_pixels(white[row, :, :, None].astype(np.float32)) for row in range(2)]
     return ViewFigures(
         iou=iou(mask, shown),
         offset=_offset(mask, shown),
@@ -165,8 +166,8 @@ def _outwards(views: BundleViews, mattes: NDArray[np.float32]) -> tuple[float | 
     for view in range(VIEWS):
         smooth = ndi.gaussian_filter(mattes[view], 2.0, mode="nearest")
         uphill = np.stack([np.gradient(smooth, axis=1), -np.gradient(smooth, axis=0)], axis=-1)
-        solid = ndi.binary_erosion(mattes[view] >= INSIDE, np.ones((3, 3)), border_value=1)
-        rim = solid & ndi.binary_dilation(mattes[view] < INSIDE, np.ones((3, 3)), _RIM_PIXELS)
+        inside = mattes[view] >= INSIDE
+        rim = shrunk(inside, 1) & grown(~inside, _RIM_PIXELS)
         out = -uphill[rim] / np.maximum(np.linalg.norm(uphill[rim], axis=-1, keepdims=True), 1e-6)
         along = decode_normals(views.normals[view][rim], unit=False)[:, :2] * out
         agreeing += along.sum(axis=0)

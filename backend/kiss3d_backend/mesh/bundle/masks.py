@@ -12,6 +12,8 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from kiss3d_backend.mesh.regions import connected_regions, region_sizes
+
 INSIDE = 0.5
 """The matte's value on the outline."""
 
@@ -56,12 +58,22 @@ def frame_pixels(tile: NDArray[np.float32]) -> NDArray[np.float32]:
     return tile[~inner]
 
 
+def grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """A mask with everything within some pixels of it, in a square."""
+    return np.asarray(ndi.binary_dilation(mask, np.ones((3, 3)), pixels), dtype=bool)
+
+
+def shrunk(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """A mask without what is within some pixels of its outline; the picture's border is no outline."""
+    return np.asarray(ndi.binary_erosion(mask, np.ones((3, 3)), pixels, border_value=1), dtype=bool)
+
+
 def _matte(tile: NDArray[np.uint8]) -> NDArray[np.float32]:
     difference = difference_from_background(tile)
     distance = np.linalg.norm(difference, axis=-1)
     empty = distance < _SURELY_BACKGROUND
     matte = (distance >= _FAINTEST_OBJECT).astype(np.float32)
-    rows, columns = np.nonzero(ndi.binary_dilation(empty, np.ones((3, 3)), _EDGE_PIXELS) & (distance > 0.01))
+    rows, columns = np.nonzero(grown(empty, _EDGE_PIXELS) & (distance > 0.01))
     if len(rows):
         full = _strongest_nearby(difference, distance, rows, columns)
         strength = np.einsum("ij,ij->i", full, full)
@@ -90,21 +102,20 @@ def _strongest_nearby(
 
 
 def _without_specks(matte: NDArray[np.float32]) -> NDArray[np.float32]:
-    around = np.ones((3, 3), dtype=bool)
-    labels, count = ndi.label(matte >= INSIDE, around)
+    labels, count = connected_regions(matte >= INSIDE, diagonal=True)
     if count == 0:
         return np.zeros_like(matte)
-    areas = np.bincount(labels.ravel())
+    areas = region_sizes(labels, count)
     areas[0] = 0
     kept = (areas >= _SMALLEST_PART) | (areas == areas.max())
     kept[0] = False
     specks = ~kept
     specks[0] = False
-    gone = ndi.binary_dilation(specks[labels], around) & ~ndi.binary_dilation(kept[labels], around)
+    gone = grown(specks[labels], 1) & ~grown(kept[labels], 1)
     cleared = np.where(gone, 0.0, matte)
     # What is far from every part is noise of the background.
-    cleared[~ndi.binary_dilation(kept[labels], around, _EDGE_PIXELS)] = 0.0
-    holes, count = ndi.label(cleared < INSIDE)
-    areas = np.bincount(holes.ravel())
+    cleared[~grown(kept[labels], _EDGE_PIXELS)] = 0.0
+    holes, count = connected_regions(cleared < INSIDE)
+    areas = region_sizes(holes, count)
     pinhole = (areas < _SMALLEST_PART) & (np.arange(count + 1) > 0)
     return np.where(pinhole[holes], 1.0, cleared).astype(np.float32)
