@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 
 import attrs
@@ -63,23 +64,25 @@ def unwrap(
 
 
 def _ask(request: bytes, check: Callable[[], None], timeout: float) -> bytes:
-    process = subprocess.Popen(
-        _COMMAND,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-    )
+    # A file, not a pipe: communicate() forgets the rest of its input when it is called again after a timeout.
+    with tempfile.TemporaryFile() as given:
+        given.write(request)
+        given.seek(0)
+        process = subprocess.Popen(
+            _COMMAND,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
     with process:
         try:
             waited = 0.0
-            given: bytes | None = request
             while True:
                 try:
-                    answer, words = process.communicate(given, timeout=_POLL_SECONDS)
+                    answer, words = process.communicate(timeout=_POLL_SECONDS)
                     break
                 except subprocess.TimeoutExpired:
-                    given = None
                     waited += _POLL_SECONDS
                 check()
                 if waited > timeout:
