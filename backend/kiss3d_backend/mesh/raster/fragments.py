@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 DEPTH_STEPS = 2**30
 """Depth is compared in steps of 1 / DEPTH_STEPS; what falls in the same step is a tie."""
 
+WALK = 32
+"""Over how many triangles a silhouette is looked for. On balls whose pixels at the limb span up to 10, 20 and 40
+triangles, 8 recover 90, 56 and 20 % of the gradient by the scale; 32 recover 99, 99 and 95 %."""
+
 
 @attrs.frozen(eq=False)
 class Fragments:

@@ -21,12 +21,11 @@ import numpy as np
 from numba import prange
 from numba.core import config
 
-from kiss3d_backend.mesh.raster.fragments import DEPTH_STEPS
+from kiss3d_backend.mesh.raster.fragments import DEPTH_STEPS, WALK
 
 _NOTHING = np.int64(2**63 - 1)
 _SLACK = np.float32(0.01)
 _TINY = 1e-12
-_WALK = 8
 _LOW_BITS = np.int64(0xFFFFFFFF)
 _HIGHEST = np.int64(2 * DEPTH_STEPS - 1)
 
@@ -338,7 +337,7 @@ def find_silhouettes(clip, triangles, adjacency, triangle, depth, count, pixels,
                     across = sign * 2.0 / width if vertical == 0 else 0.0
                     up = -sign * 2.0 / height if vertical == 1 else 0.0
                     share, a, b = _silhouette(clip[view], triangles, adjacency, near, far, x, y, across, up)
-                    if a < 0:
+                    if a < 0 or _is_steep(clip[view], a, b, height, width) == (vertical == 1):
                         continue
                     first, second = row * width + column, other_row * width + other_column
                     pixels[view, found, 0] = second if swap else first
@@ -368,7 +367,7 @@ def _silhouette(clip, triangles, adjacency, near, far, x, y, across, up):
         return nowhere
     a, b, c = triangles[near, edge], triangles[near, (edge + 1) % 3], triangles[near, (edge + 2) % 3]
     current = near
-    for _ in range(_WALK):
+    for _ in range(WALK):
         if not share <= 1.0:
             return nowhere
         following = adjacency[current, edge]
@@ -397,6 +396,13 @@ def _silhouette(clip, triangles, adjacency, near, far, x, y, across, up):
             if (i == a and j == b) or (i == b and j == a):
                 edge = k
     return nowhere
+
+
+@_compiled()
+def _is_steep(clip, i, j, height, width):
+    """Whether an edge is closer to a column of pixels than to a row."""
+    line = _line(clip, i, j, height, width)
+    return abs(line[0]) >= abs(line[1])
 
 
 @_compiled()

@@ -97,9 +97,10 @@ class Rasterizer:
         """The image (N, H, W, C) with pixels blended where a silhouette passes between two of them.
 
         Of two neighbouring pixels that show different triangles the nearer one is in front. From its centre the surface
-        is followed towards the other centre, over at most 8 triangles, to where it ends or folds back; the pixel that
-        this edge cuts is blended by the part beyond its border, as in the paper. The paper looks at the edges of the
-        visible triangle only, which misses the silhouette when triangles are smaller than pixels.
+        is followed towards the other centre, over at most ``WALK`` triangles, to where it ends or folds back; the pixel
+        that this edge cuts is blended by the part beyond its border, as in the paper. The paper looks at the edges of
+        the visible triangle only, which misses the silhouette when triangles are smaller than pixels. An edge that is
+        closer to a column than to a row blends neighbours in a row, another those in a column: each counts once.
 
         ``adjacency``: (T, 3) int32; entry k is the triangle across the edge from corner k to corner k + 1 (modulo 3),
         -1 where there is none. Triangles that reach behind the camera are not blended.

@@ -8,11 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kiss3d_backend.mesh.raster.fragments import DEPTH_STEPS
+from kiss3d_backend.mesh.raster.fragments import DEPTH_STEPS, WALK
 from kiss3d_backend.mesh.raster.torch_interface import TorchFragments
-
-WALK = 8
-"""How many triangles a silhouette is looked for in."""
 
 _FRAGMENTS_AT_ONCE = 4_000_000
 _NOTHING = 2**63 - 1
@@ -22,18 +19,8 @@ class TorchBackEnd:
     """See ``Rasterizer``."""
 
     def rasterize(self, clip: Tensor, triangles: Tensor, size: tuple[int, int]) -> TorchFragments:
-        clip = _precise(clip)
-        keys = torch.stack([_draw(view, triangles, size) for view in clip])
-        triangle = torch.where(keys == _NOTHING, -1, keys & 0xFFFFFFFF).to(torch.int32)
-        barycentric = clip.new_zeros((*triangle.shape, 3), dtype=torch.float32)
-        depth = clip.new_ones(triangle.shape, dtype=torch.float32)
-        view, row, column = torch.nonzero(triangle >= 0, as_tuple=True)
-        corners = _corners(clip, triangles, view, triangle[view, row, column])
-        weights = _barycentric(corners, column, row, size)
-        z, w = (weights[:, None] @ corners[..., 2:, None].squeeze(-1)).squeeze(1).unbind(-1)
-        barycentric[view, row, column] = weights.to(torch.float32)
-        depth[view, row, column] = (z / w).to(torch.float32)
-        return TorchFragments(triangle, barycentric, depth)
+        keys = torch.stack([_draw(view, triangles, size) for view in _precise(clip)])
+        return with_coordinates(torch.where(keys == _NOTHING, -1, keys & 0xFFFFFFFF).to(torch.int32), clip, triangles)
 
     def interpolate(self, attributes: Tensor, fragments: TorchFragments, clip: Tensor, triangles: Tensor) -> Tensor:
         _, height, width = fragments.triangle.shape
@@ -66,12 +53,30 @@ class TorchBackEnd:
                 fragments.triangle.flatten()[near],
                 fragments.triangle.flatten()[far],
             )
+            line = torch.linalg.cross(_plane(clip.detach(), view, a), _plane(clip.detach(), view, b))
+            steep = line[:, 0].abs() / width >= line[:, 1].abs() / height
+            found &= steep if step == (0, 1) else ~steep
             near, far, view, direction = near[found], far[found], view[found], direction[found]
             point = _point(column[found], row[found], height, width, clip.dtype)
             share = _crossing(_plane(clip, view, a[found]), _plane(clip, view, b[found]), point, direction) - 0.5
             change = (share[:, None] * (pixels[near] - pixels[far])).to(image.dtype)
             out = out.index_add(0, torch.where(share > 0, far, near), change)
         return out.reshape(image.shape)
+
+
+def with_coordinates(triangle: Tensor, clip: Tensor, triangles: Tensor) -> TorchFragments:
+    """Fragments of which only the triangles (N, H, W) int32 are known."""
+    clip = _precise(clip)
+    _, height, width = triangle.shape
+    barycentric = clip.new_zeros((*triangle.shape, 3), dtype=torch.float32)
+    depth = clip.new_ones(triangle.shape, dtype=torch.float32)
+    view, row, column = torch.nonzero(triangle >= 0, as_tuple=True)
+    corners = _corners(clip, triangles, view, triangle[view, row, column])
+    weights = _barycentric(corners, column, row, (height, width))
+    z, w = (weights[..., None] * corners[..., 2:]).sum(dim=1).unbind(-1)
+    barycentric[view, row, column] = weights.to(torch.float32)
+    depth[view, row, column] = (z / w).to(torch.float32)
+    return TorchFragments(triangle, barycentric, depth)
 
 
 def _precise(values: Tensor) -> Tensor:
@@ -229,6 +234,8 @@ def _silhouettes(
     found = torch.zeros(count, dtype=torch.bool, device=near.device)
     for _ in range(WALK):
         walking &= share <= 1
+        if not walking.any():
+            break
         across = adjacency[current, edge]
         ends = (across < 0) | (across >= len(triangles))
         neighbour = torch.where(ends, current, across)

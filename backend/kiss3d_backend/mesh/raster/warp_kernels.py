@@ -11,7 +11,7 @@ be exactly minus that in the neighbouring triangle.
 
 import warp as wp
 
-from kiss3d_backend.mesh.raster.fragments import DEPTH_STEPS
+from kiss3d_backend.mesh.raster.fragments import DEPTH_STEPS, WALK
 
 wp.config.log_level = wp.LOG_WARNING
 wp.init()
@@ -23,7 +23,7 @@ LANES = 256
 _LARGE = wp.constant(1024)
 _LANES = wp.constant(LANES)
 _GROUPS = wp.constant(GROUPS)
-_WALK = wp.constant(8)
+_WALK = wp.constant(WALK)
 _SLACK = wp.constant(wp.float64(0.01))
 _TINY = wp.constant(wp.float64(1e-12))
 _NEAREST = wp.constant(wp.float64(1e-9))
@@ -426,6 +426,13 @@ def _silhouette(
 
 
 @wp.func
+def _is_steep(clip: wp.array3d(dtype=wp.float32), view: int, i: int, j: int, height: int, width: int):
+    """Whether an edge is closer to a column of pixels than to a row."""
+    line = _scaled(_plane(clip, view, i), _plane(clip, view, j), height, width)
+    return wp.abs(line[0]) >= wp.abs(line[1])
+
+
+@wp.func
 def _first_is_behind(
     triangle: wp.array3d(dtype=wp.int32),
     depth: wp.array3d(dtype=wp.float32),
@@ -485,8 +492,8 @@ def antialias(
     way = _way(other_row - row, other_column - column, height, width)
     near = triangle[view, row, column]
     far = triangle[view, other_row, other_column]
-    share, _a, _b = _silhouette(clip, triangles, adjacency, view, near, far, point, way)
-    if share < _0:
+    share, a, b = _silhouette(clip, triangles, adjacency, view, near, far, point, way)
+    if share < _0 or _is_steep(clip, view, a, b, height, width) == (down == 1):
         return
     part = wp.float32(share - _HALF)
     for channel in range(image.shape[3]):
@@ -533,7 +540,7 @@ def antialias_adjoint(
     near = triangle[view, row, column]
     far = triangle[view, other_row, other_column]
     share, a, b = _silhouette(clip, triangles, adjacency, view, near, far, point, way)
-    if share < _0:
+    if share < _0 or _is_steep(clip, view, a, b, height, width) == (down == 1):
         return
     part = wp.float32(share - _HALF)
     slope = wp.float64(0.0)
