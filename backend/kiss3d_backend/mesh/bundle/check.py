@@ -14,10 +14,17 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.bundle.layout import TILE, VIEWS, BundleViews, split_bundle, view_name
-from kiss3d_backend.mesh.bundle.masks import INSIDE, difference_from_background, foreground, frame_pixels, grown, shrunk
+from kiss3d_backend.mesh.bundle.masks import (
+    INSIDE,
+    difference_from_background,
+    foreground,
+    frame_pixels,
+    grown,
+    shrunk,
+    tile_matte,
+)
 from kiss3d_backend.mesh.bundle.normals import decode_normals
 from kiss3d_backend.mesh.camera import BUNDLE_AZIMUTHS, Camera
-from kiss3d_backend.mesh.regions import connected_regions, region_sizes
 from kiss3d_protocol.errors import BundleInvalid
 
 LEAST_IOU = 0.90
@@ -31,7 +38,7 @@ LEAST_OUTWARDS = 0.25
 
 _WHITE = 235
 _COLOUR_DIFFERENCE = 0.06
-_FEW_PIXELS = 4
+_MOST_NOISE = 0.25
 _RIM_PIXELS = 4
 _TURNED_AWAY = -0.2
 _FLAT_OUTLINE = 0.1
@@ -102,14 +109,9 @@ def require_valid(figures: BundleFigures) -> None:
 
 def colour_mask(tile: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """The silhouette (H, W) of a colour tile on white; white parts count when they are enclosed."""
-    difference = np.abs(difference_from_background(tile)).max(axis=-1)
-    noise = np.abs(frame_pixels(difference[..., None]))
-    usual = float(np.median(noise))
-    apart = difference > max(_COLOUR_DIFFERENCE, min(4.0 * usual, 0.2))
-    labels, count = connected_regions(apart, diagonal=True)
-    areas = region_sizes(labels, count)
-    areas[0] = 0
-    return np.asarray(ndi.binary_fill_holes((areas > _FEW_PIXELS)[labels]), dtype=bool)
+    noise = np.linalg.norm(frame_pixels(difference_from_background(tile)), axis=1)
+    faintest = max(_COLOUR_DIFFERENCE, min(4.0 * float(np.median(noise)), _MOST_NOISE))
+    return np.asarray(ndi.binary_fill_holes(tile_matte(tile, faintest) >= INSIDE), dtype=bool)
 
 
 def iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
@@ -122,7 +124,8 @@ def _view_figures(views: BundleViews, mask: NDArray[np.bool_], view: int) -> Vie
     colours = views.colours[view]
     shown = colour_mask(colours)
     # Enclosed white in the colours may be a hole: the normals tell.
-    shown &= mask | (np.abs(difference_from_background(colours)).max(axis=-1) > _COLOUR_DIFFERENCE)
+    apart = np.linalg.norm(difference_from_background(colours), axis=-1)
+    shown &= mask | (apart > _COLOUR_DIFFERENCE)
     solid = shrunk(mask, 1)
     decoded = decode_normals(views.normals[view][solid], unit=False)
     length = np.linalg.norm(decoded, axis=-1)

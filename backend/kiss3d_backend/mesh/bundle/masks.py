@@ -17,7 +17,7 @@ from kiss3d_backend.mesh.regions import connected_regions, region_sizes
 INSIDE = 0.5
 """The matte's value on the outline."""
 
-_SURELY_BACKGROUND = 0.12
+_SURELY_BACKGROUND = 2 / 3
 _FAINTEST_OBJECT = 0.18
 _EDGE_PIXELS = 2
 _SMALLEST_PART = 12
@@ -38,7 +38,7 @@ def foreground(normals: NDArray[np.uint8]) -> Foreground:
     Specks and pinholes of less than a dozen pixels are cleared, but the largest part of a tile always stays. A view
     without an object has an empty mask.
     """
-    matte = np.stack([_matte(tile) for tile in normals])
+    matte = np.stack([tile_matte(tile, _FAINTEST_OBJECT) for tile in normals])
     return Foreground(matte, matte >= INSIDE)
 
 
@@ -68,17 +68,18 @@ def shrunk(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
     return np.asarray(ndi.binary_erosion(mask, np.ones((3, 3)), pixels, border_value=1), dtype=bool)
 
 
-def _matte(tile: NDArray[np.uint8]) -> NDArray[np.float32]:
+def tile_matte(tile: NDArray[np.uint8], faintest: float) -> NDArray[np.float32]:
+    """The covered share (H, W) of each pixel of a tile; the object differs from white by ``faintest`` or more."""
     difference = difference_from_background(tile)
     distance = np.linalg.norm(difference, axis=-1)
-    empty = distance < _SURELY_BACKGROUND
-    matte = (distance >= _FAINTEST_OBJECT).astype(np.float32)
+    empty = distance < _SURELY_BACKGROUND * faintest
+    matte = (distance >= faintest).astype(np.float32)
     rows, columns = np.nonzero(grown(empty, _EDGE_PIXELS) & (distance > 0.01))
     if len(rows):
         full = _strongest_nearby(difference, distance, rows, columns)
         strength = np.einsum("ij,ij->i", full, full)
         share = np.einsum("ij,ij->i", difference[rows, columns], full) / np.maximum(strength, 1e-6)
-        seen = strength >= _FAINTEST_OBJECT**2
+        seen = strength >= faintest**2
         matte[rows, columns] = np.where(seen, np.clip(share, 0.0, 1.0), 0.0)
     return _without_specks(matte)
 
