@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.corners import split_at_seams
 from kiss3d_backend.mesh.normals import vertex_normals
+from kiss3d_backend.mesh.tangents import tangent_frames
 from kiss3d_backend.mesh.types import Mesh
 
 _FLOAT, _UNSIGNED_BYTE, _UNSIGNED_INT = 5126, 5121, 5125
@@ -44,12 +45,14 @@ class _Buffer:
         return len(self.accessors) - 1
 
 
-def write_glb(mesh: Mesh, texture_png: bytes | None = None) -> bytes:
+def write_glb(mesh: Mesh, texture_png: bytes | None = None, normal_map_png: bytes | None = None) -> bytes:
     """A GLB file with one node, one mesh and one material.
 
     Vertices are split at UV seams; normals are smooth over the welded topology, so seams do not show.
     ``texture_png``: the encoded texture (a PNG file), used when the mesh has UVs. Colours are written as
-    COLOR_0, in the linear space that glTF asks for, when there is no texture. Raises ValueError for an empty mesh.
+    COLOR_0, in the linear space that glTF asks for, when there is no texture. ``normal_map_png``: the encoded normal
+    map, used when the mesh has UVs; the tangents that it was baked for are written with it. Raises ValueError for an
+    empty mesh.
     """
     if len(mesh.triangles) == 0:
         raise ValueError("a mesh without triangles cannot be written")
@@ -69,6 +72,10 @@ def write_glb(mesh: Mesh, texture_png: bytes | None = None) -> bytes:
         "NORMAL": buffer.add_accessor(normals, _FLOAT, "VEC3", _ARRAY_BUFFER),
     }
     textured = split.uvs is not None and texture_png is not None
+    bumpy = split.uvs is not None and normal_map_png is not None
+    if bumpy:
+        tangents = tangent_frames(mesh).tangents.astype("<f4")
+        attributes["TANGENT"] = buffer.add_accessor(tangents, _FLOAT, "VEC4", _ARRAY_BUFFER)
     if split.uvs is not None:
         flipped = np.stack([split.uvs[:, 0], 1.0 - split.uvs[:, 1]], axis=1).astype("<f4")
         attributes["TEXCOORD_0"] = buffer.add_accessor(flipped, _FLOAT, "VEC2", _ARRAY_BUFFER)
@@ -77,6 +84,7 @@ def write_glb(mesh: Mesh, texture_png: bytes | None = None) -> bytes:
         attributes["COLOR_0"] = buffer.add_accessor(linear, _FLOAT, "VEC4", _ARRAY_BUFFER)
     indices = buffer.add_accessor(split.triangles.astype("<u4").ravel(), _UNSIGNED_INT, "SCALAR", _ELEMENT_ARRAY_BUFFER)
     surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": _ROUGHNESS}
+    material: dict[str, Any] = {"name": "Kiss3D", "pbrMetallicRoughness": surface}
     document: dict[str, Any] = {
         "asset": {"version": "2.0", "generator": "Kiss3D"},
         "scene": 0,
@@ -88,12 +96,20 @@ def write_glb(mesh: Mesh, texture_png: bytes | None = None) -> bytes:
                 "primitives": [{"attributes": attributes, "indices": indices, "material": 0}],
             }
         ],
-        "materials": [{"name": "Kiss3D", "pbrMetallicRoughness": surface}],
+        "materials": [material],
     }
+    pictures: list[tuple[str, bytes]] = []
     if textured and texture_png is not None:
-        surface["baseColorTexture"] = {"index": 0}
-        document["textures"] = [{"source": 0, "sampler": 0}]
-        document["images"] = [{"name": "Kiss3D", "mimeType": "image/png", "bufferView": buffer.add_view(texture_png)}]
+        surface["baseColorTexture"] = {"index": len(pictures)}
+        pictures.append(("Kiss3D", texture_png))
+    if bumpy and normal_map_png is not None:
+        material["normalTexture"] = {"index": len(pictures)}
+        pictures.append(("Kiss3D normals", normal_map_png))
+    if pictures:
+        document["textures"] = [{"source": index, "sampler": 0} for index in range(len(pictures))]
+        document["images"] = [
+            {"name": name, "mimeType": "image/png", "bufferView": buffer.add_view(png)} for name, png in pictures
+        ]
         document["samplers"] = [
             {
                 "magFilter": _LINEAR,

@@ -27,6 +27,8 @@ class Mesh:
     ``uv_triangles``: (T, 3) int32, indices into ``uvs`` (as in OBJ), or None: then ``uvs`` is per vertex (N = V).
     ``colours``: (V, 4) uint8, sRGB and alpha, or None.
     ``texture``: what ``uvs`` refer to, or None.
+    ``normal_map``: normals in tangent space, by the same ``uvs``, or None; its pixels are not colours but (n + 1) / 2
+    in linear light: x where u grows, y where v grows, z outwards.
     """
 
     positions: NDArray[np.float32]
@@ -35,3 +37,4 @@ class Mesh:
     uv_triangles: NDArray[np.int32] | None = None
     colours: NDArray[np.uint8] | None = None
     texture: Texture | None = None
+    normal_map: Texture | None = None
