@@ -18,6 +18,7 @@ from rich.table import Table
 from kiss3d_backend import __version__
 from kiss3d_backend.config import DataDir, default_data_dir
 from kiss3d_backend.devices.probe import probe_device
+from kiss3d_backend.mesh.raster import report
 from kiss3d_backend.models.offers import preset_offers
 from kiss3d_protocol.errors import DataDirectoryUnusable
 from kiss3d_protocol.version import PROTOCOL_VERSION
@@ -84,6 +85,7 @@ def examine(data_dir: Path) -> list[Finding]:
         *_libraries(),
         _torch(),
         *_device(),
+        *_rasterizers(),
         *_data_dir(data_dir),
         *_presets(),
     ]
@@ -129,6 +131,26 @@ def _device() -> list[Finding]:
         text += f", {_gib(device.vram_free)} of {_gib(device.vram_total)} free"
     memory = f"{_gib(device.ram_free)} of {_gib(device.ram_total)} free"
     return [Finding("Device", "ok", text), Finding("Memory", "ok", memory)]
+
+
+def _rasterizers() -> list[Finding]:
+    try:
+        version("torch")
+    except PackageNotFoundError:
+        return [Finding("Rasteriser", "ok", "Not tried without torch; the draft preset does not need it.")]
+    try:
+        choices = report.ask()
+    except (subprocess.SubprocessError, ValueError, OSError) as error:
+        text = f"They cannot be tried ({type(error).__name__})."
+        return [Finding("Rasteriser", "warning", text, "Install torch and numba again.")]
+    findings: list[Finding] = []
+    for choice in choices:
+        slow = choice["back_end"] in ("", "torch")
+        text = f"{choice['back_end'] or 'None'}: {choice['reason']}."
+        remedy = "Install Kiss3D with its [gpu] extra." if choice["device"] != "cpu" else "Install numba again."
+        subject = f"Rasteriser on {choice['device']}"
+        findings.append(Finding(subject, "warning" if slow else "ok", text, remedy if slow else ""))
+    return findings
 
 
 def _data_dir(path: Path) -> list[Finding]:
