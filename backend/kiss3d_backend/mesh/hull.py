@@ -31,7 +31,7 @@ _REGION = 0.38
 _BEYOND_BORDER = 48
 _FINE_BAND = 3.0
 _THINNEST = 0.75
-_FEWEST_CELLS = 80
+_THIN_AXIS_SHARE = 0.625
 _SMALLEST_CELL_PIXELS = 0.25
 _FEWEST_NODES = 12
 _MARGIN = 4
@@ -169,7 +169,8 @@ def _spacing(box: NDArray[np.float64], resolution: int, pixels_per_unit: float) 
     """The size (3,) of a grid cell: no finer than the pixels can tell."""
     size = box[1] - box[0]
     return np.maximum(
-        np.minimum(size.max() / resolution, size / _FEWEST_CELLS), _SMALLEST_CELL_PIXELS / pixels_per_unit
+        np.minimum(size.max() / resolution, size / (_THIN_AXIS_SHARE * resolution)),
+        _SMALLEST_CELL_PIXELS / pixels_per_unit,
     )
 
 

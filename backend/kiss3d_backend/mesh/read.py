@@ -122,9 +122,14 @@ def read_model(path: Path) -> Model:
     except Exception as error:
         # A parser that is given damaged bytes may raise anything; to the user it is all the same.
         raise MeshFileUnreadable(f"The mesh file '{path.name}' is damaged.") from error
-    if not parts:
-        raise MeshEmpty(f"'{path.name}' holds no faces.")
+    if not any(_has_area(part) for part in parts):
+        raise MeshEmpty(f"'{path.name}' holds no faces with an area.")
     return Model(parts)
+
+
+def _has_area(part: Mesh) -> bool:
+    a, b, c = (part.positions[part.triangles[:, corner]].astype(np.float64) for corner in range(3))
+    return bool((np.cross(b - a, c - a) != 0).any())
 
 
 def _parsed(data: bytes, suffix: str, path: Path) -> tuple[Mesh, ...]:
