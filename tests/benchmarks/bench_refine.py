@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import trimesh
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
+
+from tests.mesh.solids import SOLIDS, smoothed_and_noised, solid  # noqa: E402
 
 from kiss3d_backend.mesh.camera import bundle_cameras  # noqa: E402
 from kiss3d_backend.mesh.edges import is_closed  # noqa: E402
@@ -33,7 +34,6 @@ from kiss3d_backend.mesh.refine.refine import refine  # noqa: E402
 from kiss3d_backend.mesh.refine.settings import PRESETS  # noqa: E402
 from kiss3d_backend.mesh.refine.views import Views  # noqa: E402
 from kiss3d_backend.mesh.types import Mesh  # noqa: E402
-from tests.mesh.solids import SOLIDS, smoothed_and_noised, solid  # noqa: E402
 
 BASELINE = Path(__file__).with_name("refine-baseline.json")
 SIZE = 512
@@ -120,7 +120,8 @@ def main() -> None:
         row = results[name] = run(name, options.preset, options.back_end)
         print(
             f"{name:12} {row['chamfer_before']:.5f} > {row['chamfer_after']:.5f} {row['ratio']:6.3f} "
-            f"{row['normals_before']:.3f} > {row['normals_after']:.3f} {row['iou_before']:.3f} > {row['iou_after']:.3f} "
+            f"{row['normals_before']:.3f} > {row['normals_after']:.3f} "
+            f"{row['iou_before']:.3f} > {row['iou_after']:.3f} "
             f"{row['seconds']:6.2f} {row['faces']:7} {row['closed']}",
             flush=True,
         )

@@ -6,11 +6,12 @@ import attrs
 from torch import Tensor
 
 from kiss3d_backend.mesh.refine.settings import Stage
-from kiss3d_backend.mesh.refine.surface import neighbour_means
+from kiss3d_backend.mesh.refine.surface import Neighbours
 
 MOMENTUM = 0.8
 SECOND_MOMENTUM = 0.95
 _FLOOR = 0.1
+_ROUNDS = 20
 
 
 @attrs.frozen(eq=False)
@@ -29,7 +30,8 @@ def stepped(
     gradient: Tensor,
     moments: Moments,
     *,
-    triangles: Tensor,
+    neighbours: Neighbours,
+    smoothing: Tensor,
     edge_lengths: Tensor,
     normals: Tensor,
     stage: Stage,
@@ -37,10 +39,14 @@ def stepped(
 ) -> tuple[Tensor, Moments]:
     """New positions (V, 3) and moments after step number ``step`` (from 0) of ``stage``.
 
+    The gradient is first smoothed over the mesh: that of a loss on normals is rough, as it is a derivative, and
+    following it as it is crumples the surface (Nicolet et al. 2021, "Large steps in inverse rendering of geometry"). Then
     Adam with one second moment per vertex, so that the direction of its gradient is kept, and a step of
     ``learning_rate`` times the vertex's ``edge_lengths`` (V,): large steps on a coarse mesh, fine ones on a fine mesh
-    (Palfinger 2022). Gradients that are small beside the mesh's mean do not get full steps. Then the mesh is smoothed.
+    (Palfinger 2022). Gradients that are small beside the mesh's mean do not get full steps. Last,
+    each vertex goes the part ``smoothing`` (V,) of the way to its ``neighbours``' mean.
     """
+    gradient = neighbours.smoothed(gradient, stage.reach, _ROUNDS)
     first = MOMENTUM * moments.first + (1 - MOMENTUM) * gradient
     squared = (gradient * gradient).sum(dim=1, keepdim=True)
     second = SECOND_MOMENTUM * moments.second + (1 - SECOND_MOMENTUM) * squared
@@ -52,6 +58,5 @@ def stepped(
     if stage.expansion > 0:
         velocity = velocity - stage.expansion * (1 - step / stage.steps) * normals
     moved = positions - rate * edge_lengths[:, None] * velocity
-    if stage.laplacian > 0:
-        moved = moved + stage.laplacian * (neighbour_means(moved, triangles) - moved)
+    moved = moved + smoothing[:, None] * (neighbours.means(moved) - moved)
     return moved, Moments(first, second)

@@ -16,7 +16,7 @@ from kiss3d_backend.mesh.raster.torch_api import Rasterizer, TorchFragments
 from kiss3d_backend.mesh.refine.losses import Goal, loss
 from kiss3d_backend.mesh.refine.optimiser import Moments, stepped
 from kiss3d_backend.mesh.refine.settings import RefineSettings, Stage
-from kiss3d_backend.mesh.refine.surface import vertex_normals
+from kiss3d_backend.mesh.refine.surface import Neighbours, vertex_normals
 from kiss3d_backend.mesh.refine.targets import explicit_targets
 from kiss3d_backend.mesh.refine.views import Views
 from kiss3d_backend.mesh.refine.window import cut
@@ -156,7 +156,8 @@ def _stepped(
         positions.detach(),
         gradient,
         Moments(vertices[:, _FIRST], vertices[:, _SECOND]),
-        triangles=corners,
+        neighbours=Neighbours(corners, len(vertices)),
+        smoothing=_smoothing(stage, step, targets, vertices),
         edge_lengths=torch.from_numpy(working.targets).to(device),
         normals=normals.detach(),
         stage=stage,
@@ -165,6 +166,15 @@ def _stepped(
     kept = torch.zeros_like(moved) if targets is None else targets
     columns = torch.cat([moved, moments.first, moments.second, kept], dim=1)
     return attrs.evolve(working, vertices=np.ascontiguousarray(columns.cpu().numpy()))
+
+
+def _smoothing(stage: Stage, step: int, targets: Tensor | None, vertices: Tensor) -> Tensor:
+    """(V,): the part of the way to its neighbours' mean that each vertex goes; more where no view sees it."""
+    base = stage.laplacian + stage.opening_laplacian * max(0.0, 1.0 - step / max(stage.ramp, 1))
+    if targets is None:
+        return vertices.new_full((len(vertices),), base)
+    known = (targets * targets).sum(-1).clamp(max=1.0)
+    return known * base + (1 - known) * max(base, stage.unseen_laplacian)
 
 
 def _targets(

@@ -23,7 +23,10 @@ class Stage:
     ``steps``: how many. ``longest_edge``, ``shortest_edge``: the target edge length at the start and at the end.
     ``learning_rate``: the part of an edge length that a vertex moves in a step when its gradient is steady.
     ``decay``: of the learning rate, per step. ``ramp``: steps until the learning rate is reached.
-    ``laplacian``: the part of the way to the mean of its neighbours that a vertex goes in each step.
+    ``laplacian``: the part of the way to the mean of its neighbours that a vertex goes in each step;
+    ``opening_laplacian``: the same, in addition, fading over the ramp: a noisy start is evened out before it is fitted;
+    ``unseen_laplacian``: the same, where no view has a target. ``reach``: gradients are smoothed over about the root
+    of so many edges before they are followed, so that a step moves regions and does not crumple the surface.
     ``expansion``: pushes vertices outwards, in edge lengths per step at the learning rate; fades over the stage.
     ``explicit_targets``: compare with each vertex's own target normal, gathered from the views, instead of with the
     views' pixels.
@@ -36,6 +39,9 @@ class Stage:
     decay: float = attrs.field(default=0.99, validator=_above(0))
     ramp: int = attrs.field(default=5, validator=_at_least(0))
     laplacian: float = attrs.field(default=0.02, validator=_at_least(0))
+    opening_laplacian: float = attrs.field(default=0.3, validator=_at_least(0))
+    unseen_laplacian: float = attrs.field(default=0.2, validator=_at_least(0))
+    reach: float = attrs.field(default=20.0, validator=_at_least(0))
     expansion: float = attrs.field(default=0.0, validator=_at_least(0))
     explicit_targets: bool = True
 
@@ -52,8 +58,8 @@ class RefineSettings:
 
     ``rough``: the stage from a ball or a hull; ``fine``: the stage that follows it, or starts from a coarse mesh.
     ``view_weights``: of the normals of each view. ``refresh_until``, ``refresh_every``: explicit targets are gathered
-    in the first steps, and then every so many. ``silhouette``, ``silhouette_inside``: weights of the silhouette loss, and
-    of the same loss inside the views' silhouettes only. ``box``: half the side of the cube that the mesh stays in;
+    in the first steps, and then every so many. ``silhouette``, ``silhouette_inside``: weights of the silhouette loss,
+    and of the same loss inside the views' silhouettes only. ``box``: half the side of the cube that the mesh stays in;
     ``box_weight``: how strongly. ``most_faces``: the shortest edge grows so that the mesh has about so many triangles
     at the end. ``mesh_every``: steps between two meshes that are shown.
     """
