@@ -20,7 +20,8 @@ ERODE_PIXELS, BLUR_PIXELS = 10, 5
 RIM_TRUST = 0.02
 """How far a pixel near a silhouette is preferred, beside 1 for one well inside."""
 
-_RIM_PIXELS = 2
+RIM_PIXELS = 1.5
+"""How far the background may have mixed into the object's colours, and how far the mesh may be off."""
 
 
 @attrs.frozen(eq=False)
@@ -49,9 +50,10 @@ def bundle_views(
 
 @attrs.frozen(eq=False)
 class Trust:
-    """``seen``: (H, W) float32 in [0, 1], what a pixel says of the surface behind it; 0 on the outermost pixels, which
-    the background has mixed with. ``preferred``: (H, W) float32, at most ``seen``; hardly anything near the silhouette,
-    where the surface may have been shifted, so that a view with a better look at it wins, if there is one.
+    """``seen``: (H, W) float32, 1 where a pixel tells of the surface behind it, else 0: the object and
+    :data:`RIM_PIXELS` around it, as the mesh may be a little larger. ``preferred``: (H, W) float32, at most ``seen``;
+    hardly anything near the silhouette, where the surface may have been shifted, so that a view with a better look at
+    it wins, if there is one.
     """
 
     seen: NDArray[np.float32]
@@ -61,11 +63,33 @@ class Trust:
 def trust_in(mask: NDArray[np.bool_]) -> Trust:
     """The trust in each pixel of a view from its mask (H, W)."""
     scale = max(mask.shape) / 512.0
-    inside = np.pad(mask, 1).astype(np.uint8)  # the border of the picture is a silhouette too
-    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    deep = (depth > ERODE_PIXELS * scale).astype(np.float32)
+    deep = (_depth(mask) > ERODE_PIXELS * scale).astype(np.float32)
     side = 2 * round(BLUR_PIXELS * scale) + 1
     # The blur must not reach out again over the eroded margin.
-    eroded = np.minimum(cv2.GaussianBlur(deep, (side, side), 0), deep) if deep.any() else deep
-    seen = np.clip(depth / (_RIM_PIXELS * scale) - 0.5, 0.0, 1.0).astype(np.float32)
-    return Trust(seen, (RIM_TRUST * seen + (1.0 - RIM_TRUST) * eroded).astype(np.float32))
+    eroded = np.minimum(cv2.GaussianBlur(deep, (side, side), 0), deep)
+    seen = (cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) <= RIM_PIXELS * scale).astype(np.float32)
+    return Trust(seen, np.asarray(RIM_TRUST * seen + (1.0 - RIM_TRUST) * eroded, dtype=np.float32))
+
+
+def without_rim(image: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The picture (H, W, 3) with the object's colours carried outwards over its rim, which the background has mixed
+    with, and beyond: each pixel takes the nearest colour from inside. What is too thin for an inside keeps its middle.
+    """
+    depth = _depth(mask)
+    middle = depth >= cv2.dilate(depth, np.ones((3, 3), np.uint8))
+    inside = mask & ((depth > RIM_PIXELS * max(mask.shape) / 512.0) | middle)
+    if not inside.any():
+        return image
+    _, labels = cv2.distanceTransformWithLabels(
+        (~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    nearest = np.asarray(labels, dtype=np.int32)
+    source = np.empty(int(nearest.max()) + 1, dtype=np.int64)
+    source[nearest[inside]] = np.flatnonzero(inside)
+    return image.reshape(-1, 3)[source[nearest]]
+
+
+def _depth(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How far inside each pixel is; the border of the picture is a silhouette too."""
+    inside = np.pad(mask, 1).astype(np.uint8)
+    return np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1], dtype=np.float32)
