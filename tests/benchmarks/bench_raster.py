@@ -48,11 +48,11 @@ class Scene:
         return cls(torch.from_numpy(made.clip), torch.from_numpy(made.triangles), device)
 
 
-def milliseconds(function: Callable[[], object], device: torch.device, seconds: float = 1.5) -> float:
-    """The least time of one call, from at least three of them."""
+def milliseconds(function: Callable[[], object], device: torch.device, seconds: float = 1.0) -> float:
+    """The least time of one call, from at least two of them."""
     times: list[float] = []
     ends = time.perf_counter() + seconds
-    while len(times) < 3 or (time.perf_counter() < ends and len(times) < 30):
+    while len(times) < 2 or (time.perf_counter() < ends and len(times) < 30):
         started = time.perf_counter()
         function()
         if device.type == "cuda":

@@ -204,56 +204,51 @@ def _silhouettes(
     far: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The edge (a, b) at which the surface ends on its way to the other pixel, and whether there is one (P,)."""
-    count = len(near)
-    corner = torch.arange(3, device=near.device)
+    rows = torch.arange(len(near), device=near.device)
+    ends_a, ends_b = torch.zeros_like(near), torch.zeros_like(near)
+    found = torch.zeros_like(near, dtype=torch.bool)
     scan = torch.linalg.cross(point, way)
 
-    def positive(vertex: Tensor) -> Tensor:
-        return (scan * _plane(clip, view, vertex)).sum(dim=1) >= 0
-
-    def ahead(vertex: Tensor) -> Tensor:
-        return clip[view, vertex.long(), 3] > 0
-
     corners = triangles[near]
-    walking = torch.stack([ahead(corners[:, k]) for k in range(3)]).all(dim=0)
-    sides = torch.stack([positive(corners[:, k]) for k in range(3)], dim=1)
-    crosses = sides != sides[:, [1, 2, 0]]
-    at = torch.stack(
-        [
-            _crossing(_plane(clip, view, corners[:, k]), _plane(clip, view, corners[:, (k + 1) % 3]), point, way)
-            for k in range(3)
-        ],
-        dim=1,
-    )
-    at = torch.where(crosses, at, -torch.inf)
+    planes = clip[view[:, None], corners.long()][..., [0, 1, 3]]
+    sides = (scan[:, None] * planes).sum(dim=2) >= 0
+    following = planes[:, [1, 2, 0]]
+    at = _crossing(planes.flatten(0, 1), following.flatten(0, 1), *(_thrice(value) for value in (point, way)))
+    at = torch.where(sides != sides[:, [1, 2, 0]], at.reshape(-1, 3), -torch.inf)
     share, edge = at.max(dim=1)
-    walking &= torch.isfinite(share)
-    rows = torch.arange(count, device=near.device)
+    walking = (planes[..., 2] > 0).all(dim=1) & torch.isfinite(share)
     a, b, c = (corners[rows, (edge + k) % 3] for k in range(3))
     current = near
-    found = torch.zeros(count, dtype=torch.bool, device=near.device)
     for _ in range(WALK):
         walking &= share <= 1
-        if not walking.any():
+        state = (rows, view, point, way, scan, far, current, edge, a, b, c, share)
+        rows, view, point, way, scan, far, current, edge, a, b, c, share = (value[walking] for value in state)
+        if not len(rows):
             break
         across = adjacency[current, edge]
-        ends = (across < 0) | (across >= len(triangles))
-        neighbour = torch.where(ends, current, across)
-        others = triangles[neighbour]
+        stops = (across < 0) | (across >= len(triangles))
+        current = torch.where(stops, current, across)
+        others = triangles[current]
         is_new = (others != a[:, None]) & (others != b[:, None])
-        new = others[rows, torch.argmax(is_new.to(torch.int8), dim=1)]
-        line = torch.linalg.cross(_plane(clip, view, a), _plane(clip, view, b))
-        behind = (line * _plane(clip, view, c)).sum(dim=1)
-        beyond = (line * _plane(clip, view, new)).sum(dim=1)
-        folds = ends | (is_new.any(dim=1) & ahead(new) & (behind * beyond > 0))
-        found |= walking & folds & (share >= 0)
-        walking &= ~folds & is_new.any(dim=1) & ahead(new) & (neighbour != far)
-        to_a = positive(new) == positive(a)
-        c = torch.where(to_a, a, b)
-        a, b = torch.where(walking & to_a, new, a), torch.where(walking & ~to_a, new, b)
+        each = torch.arange(len(rows), device=near.device)
+        new = others[each, torch.argmax(is_new.to(torch.int8), dim=1)]
+        plane_a, plane_b, plane_c, plane_new = (_plane(clip, view, vertex) for vertex in (a, b, c, new))
+        line = torch.linalg.cross(plane_a, plane_b)
+        goes_on = is_new.any(dim=1) & (plane_new[:, 2] > 0)
+        same_side = (line * plane_c).sum(dim=1) * (line * plane_new).sum(dim=1) > 0
+        folds = stops | (goes_on & same_side)
+        at_end = folds & (share >= 0)
+        ends_a[rows[at_end]], ends_b[rows[at_end]] = a[at_end], b[at_end]
+        found[rows[at_end]] = True
+        walking = ~folds & goes_on & (current != far)
+        to_a = ((scan * plane_new).sum(dim=1) >= 0) == ((scan * plane_a).sum(dim=1) >= 0)
+        a, b, c = torch.where(to_a, new, a), torch.where(to_a, b, new), torch.where(to_a, a, b)
         share = _crossing(_plane(clip, view, a), _plane(clip, view, b), point, way)
-        current = neighbour
         first = torch.argmax(((others == a[:, None]) | (others == b[:, None])).to(torch.int8), dim=1)
-        follows = (others[rows, (first + 1) % 3] == a) | (others[rows, (first + 1) % 3] == b)
-        edge = corner[torch.where(follows, first, (first + 2) % 3)]
-    return a, b, found
+        after = others[each, (first + 1) % 3]
+        edge = torch.where((after == a) | (after == b), first, (first + 2) % 3)
+    return ends_a, ends_b, found
+
+
+def _thrice(values: Tensor) -> Tensor:
+    return values.repeat_interleave(3, dim=0)
