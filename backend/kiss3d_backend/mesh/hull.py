@@ -96,7 +96,9 @@ class _View:
         kept = np.clip(at, 0, self.distance.shape[0] - 1)
         sampled = ndi.map_coordinates(self.distance, kept, np.float64, order=1, mode="nearest")
         pixels = sampled - np.hypot(*(at - kept)) + slack
-        away = self.camera.radius - points @ self.camera.axes[2]
+        backwards = self.camera.axes[2]
+        depth = points[:, 0] * backwards[0] + points[:, 1] * backwards[1] + points[:, 2] * backwards[2]
+        away = self.camera.radius - depth
         return pixels * (away / self.camera.radius / self.pixels_per_unit)
 
     def widened(self, spacing: NDArray[np.float64]) -> _View:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kiss3d_backend.mesh.camera import Camera
+from kiss3d_backend.mesh.camera import Camera, turned
 
 _FLIP = np.array([-1.0, 1.0, 1.0], dtype=np.float32)
 
@@ -35,9 +35,9 @@ def decode_normals(colours: NDArray[np.uint8], unit: bool = True) -> NDArray[np.
 
 def normals_to_world(normals: NDArray[np.floating], camera: Camera) -> NDArray[np.float32]:
     """Normals (..., 3) of the camera's frame in the world."""
-    return (np.asarray(normals, dtype=np.float32) @ camera.axes.astype(np.float32)).astype(np.float32)
+    return turned(np.asarray(normals, dtype=np.float32), camera.axes.T)
 
 
 def normals_to_camera(normals: NDArray[np.floating], camera: Camera) -> NDArray[np.float32]:
     """Normals (..., 3) of the world in the camera's frame."""
-    return (np.asarray(normals, dtype=np.float32) @ camera.axes.T.astype(np.float32)).astype(np.float32)
+    return turned(np.asarray(normals, dtype=np.float32), camera.axes)

@@ -96,7 +96,7 @@ class _Scene:
         share = covered[:, None] / _SUPERSAMPLING**2
 
         colour = _summed(pixel, self._colours(seen, weights)) / np.maximum(covered[:, None], 1)
-        normal = _summed(pixel, normals_to_camera(self._normals(seen, weights, camera), camera))
+        normal = _summed(pixel, self._normals(seen, weights, camera))
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         coded = (1.0 + normal * (-1.0, 1.0, 1.0)) * 127.5
         return _on_white(colour, share), _on_white(coded, share)
@@ -117,14 +117,14 @@ class _Scene:
         return colours
 
     def _normals(self, seen: NDArray[np.int32], weights: NDArray[np.float32], camera: Camera) -> NDArray[np.float32]:
-        """In the world, turned to the side that is seen."""
+        """In the camera's frame, turned to the side that is seen."""
         to_eye = camera.eye - self.positions[self.triangles[:, 0]]
         away = np.einsum("ij,ij->i", self.face_normals, to_eye) < 0
-        sign = np.where(away, -1.0, 1.0).astype(np.float32)[seen, None]
+        sign = np.where(away, -1.0, 1.0).astype(np.float32)[:, None]
         if self.vertex_normals is None:
-            return self.face_normals[seen] * sign
-        mixed = np.einsum("ij,ijk->ik", weights, self.vertex_normals[self.triangles[seen]])
-        return mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-9) * sign
+            return (normals_to_camera(self.face_normals, camera) * sign)[seen]
+        mixed = np.einsum("ij,ijk->ik", weights, normals_to_camera(self.vertex_normals, camera)[self.triangles[seen]])
+        return mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-9) * sign[seen]
 
 
 def sample_texture(pixels: NDArray[np.uint8], uv: NDArray[np.floating]) -> NDArray[np.float32]:
