@@ -10,7 +10,7 @@ from kiss3d_backend.mesh.refine.surface import Neighbours
 
 MOMENTUM = 0.8
 SECOND_MOMENTUM = 0.95
-_FLOOR = 0.1
+_FLOOR = 0.5
 _ROUNDS = 20
 
 
@@ -40,11 +40,11 @@ def stepped(
     """New positions (V, 3) and moments after step number ``step`` (from 0) of ``stage``.
 
     The gradient is first smoothed over the mesh: that of a loss on normals is rough, as it is a derivative, and
-    following it as it is crumples the surface (Nicolet et al. 2021, "Large steps in inverse rendering of geometry"). Then
-    Adam with one second moment per vertex, so that the direction of its gradient is kept, and a step of
+    following it as it is crumples the surface (Nicolet et al. 2021, "Large steps in inverse rendering of geometry").
+    Then Adam with one second moment per vertex, so that the direction of its gradient is kept, and a step of
     ``learning_rate`` times the vertex's ``edge_lengths`` (V,): large steps on a coarse mesh, fine ones on a fine mesh
-    (Palfinger 2022). Gradients that are small beside the mesh's mean do not get full steps. Last,
-    each vertex goes the part ``smoothing`` (V,) of the way to its ``neighbours``' mean.
+    (Palfinger 2022). Gradients that are small beside the mesh's mean do not get full steps. Last, each vertex goes the
+    part ``smoothing`` (V,) of the way to its ``neighbours``' mean.
     """
     gradient = neighbours.smoothed(gradient, stage.reach, _ROUNDS)
     first = MOMENTUM * moments.first + (1 - MOMENTUM) * gradient

@@ -33,7 +33,8 @@ def explicit_targets(
     ``matrices``: (N, 4, 4), world to clip; ``clip``: (N, V, 4) of the ``positions`` (V, 3), with their ``normals``
     (V, 3); ``eyes``: (N, 3); ``fragments``: of the same mesh in views of S x S pixels; ``view_normals``: (N, S, S, 3),
     ``view_masks``: (N, S, S), ``view_weights``: (N,). A vertex is seen when nothing is drawn nearer than it by more
-    than ``thickness`` in world units. Views count by their weight, the cosine at which they see the vertex, and their mask.
+    than ``thickness`` in world units. Views count by their weight, the cosine at which they see the
+    vertex, and their mask.
     """
     ndc = clip[..., :2] / clip[..., 3:]
     grid = torch.stack([ndc[..., 0], -ndc[..., 1]], dim=-1)[:, None]
