@@ -68,6 +68,27 @@ def generate(
 
 
 @app.command()
+def render(
+    mesh: Annotated[Path, typer.Argument(help="The mesh: GLB, OBJ or PLY.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The PNG file to write.", show_default=False)],
+    keep_frame: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-frame/--fit",
+            help="Leave the mesh where it is, or fit it to the views.",
+            show_default="fit it only if it is not in the bundle's world",
+        ),
+    ] = None,
+    smooth: Annotated[bool, typer.Option(help="Smooth normals instead of the faces' own.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Render a mesh to a bundle: four views and their normals."""
+    from kiss3d_backend.commands.render import run_render
+
+    run_render(mesh=mesh, output=output, keep_frame=keep_frame, smooth=smooth, as_json=as_json)
+
+
+@app.command()
 def serve(
     bind: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen; port 0 takes a free one.")] = (
         DEFAULT_ADDRESS
