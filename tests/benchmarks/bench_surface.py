@@ -67,14 +67,16 @@ def measure(name: str, faces: int, side: int) -> tuple[dict[str, object], np.nda
     clock.lap("bake_normals")
     textured = render_bundle([attrs.evolve(mesh, texture=baked.texture)])
     coloured = render_bundle([Mesh(mesh.positions, mesh.triangles, colours=baked.surface.rgba())])
+    textures = zip(textured.colours, wanted.colours, masks, strict=True)
+    vertices = zip(coloured.colours, wanted.colours, masks, strict=True)
     result = {
         "faces": [len(original.triangles), len(simple.triangles)],
         "closed": cleaned.closed,
         "charts": unwrapped.charts,
         "covered_share": round(len(texels.pixel) / side**2, 3),
         "seen_share": round(baked.surface.seen_share, 3),
-        "psnr_texture_db": [round(psnr(*views), 1) for views in zip(textured.colours, wanted.colours, masks)],
-        "psnr_vertices_db": [round(psnr(*views), 1) for views in zip(coloured.colours, wanted.colours, masks)],
+        "psnr_texture_db": [round(psnr(*views), 1) for views in textures],
+        "psnr_vertices_db": [round(psnr(*views), 1) for views in vertices],
         "seconds": clock.seconds,
     }
     difference = 4 * np.abs(textured.colours.astype(int) - wanted.colours)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.cleanup import CleanUp, clean
 from kiss3d_backend.mesh.edges import is_closed
+from kiss3d_protocol.errors import MeshEmpty
 
 TOLERANCE = 0.02
 """The share by which the number of faces may miss what was asked for."""
@@ -49,17 +50,20 @@ def simplify(positions: NDArray[np.float32], triangles: NDArray[np.int32], faces
     if len(triangles) <= faces:
         return Simplified(positions, triangles, max(faces, 4), False)
     was_closed = is_closed(triangles, len(positions))
-    best: Simplified | None = None
+    best = Simplified(positions, triangles, faces, False)
     aim = faces
     for _ in range(_TRIES):
-        result = _collapse(positions, triangles, aim, faces, was_closed)
-        if best is None or abs(len(result.triangles) - faces) < abs(len(best.triangles) - faces):
+        try:
+            result = _collapse(positions, triangles, aim, faces, was_closed)
+        except MeshEmpty:  # so few faces that parts went flat
+            aim = (aim + len(triangles)) // 2
+            continue
+        if abs(len(result.triangles) - faces) < abs(len(best.triangles) - faces):
             best = result
         if result.on_target:
             break
         # The library stops a little off, and repairs add faces: aim beside the mark by as much.
-        aim = max(4, aim + faces - len(result.triangles))
-    assert best is not None
+        aim = min(max(4, aim + faces - len(result.triangles)), len(triangles))
     return best
 
 
