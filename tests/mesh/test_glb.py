@@ -93,6 +93,26 @@ def test_structure() -> None:
     assert material["roughnessFactor"] == pytest.approx(0.8)
 
 
+def test_a_normal_map_brings_its_tangents() -> None:
+    mesh = textured_ring()
+    flat = Texture(np.full((8, 16, 3), (128, 128, 255), dtype=np.uint8))
+    document, attributes = check_structure(write_glb(mesh, as_png(mesh.texture), as_png(flat)))
+    tangents = attributes["TANGENT"]
+    np.testing.assert_allclose(np.linalg.norm(tangents[:, :3], axis=1), 1, atol=1e-5)
+    assert np.abs(np.einsum("ij,ij->i", tangents[:, :3], attributes["NORMAL"])).max() < 1e-4
+    assert set(np.unique(tangents[:, 3])) <= {-1.0, 1.0}
+    material = document["materials"][0]
+    used = (material["pbrMetallicRoughness"]["baseColorTexture"]["index"], material["normalTexture"]["index"])
+    images = [document["images"][document["textures"][index]["source"]]["name"] for index in used]
+    assert images == ["Kiss3D", "Kiss3D normals"]
+    loaded = trimesh.load(
+        io.BytesIO(write_glb(mesh, as_png(mesh.texture), as_png(flat))), file_type="glb", force="mesh"
+    )
+    assert loaded.visual.material.normalTexture.size == (16, 8)
+    only_bumps, _ = check_structure(write_glb(mesh, None, as_png(flat)))
+    assert only_bumps["materials"][0]["normalTexture"]["index"] == 0
+
+
 def test_another_reader_sees_the_same_mesh() -> None:
     mesh = textured_ring()
     loaded = trimesh.load(io.BytesIO(write_glb(mesh, as_png(mesh.texture))), file_type="glb", force="mesh")
