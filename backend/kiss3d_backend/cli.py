@@ -68,6 +68,27 @@ def generate(
 
 
 @app.command()
+def reconstruct(
+    bundle: Annotated[Path, typer.Argument(help="A bundle picture of 2048 x 1024 pixels.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The GLB file to write.", show_default=False)],
+    init: Annotated[Path | None, typer.Option(metavar="MESH", help="A coarse mesh to start from.")] = None,
+    preset: Annotated[str, typer.Option(help="draft, fast or quality.")] = "fast",
+    faces: Annotated[int | None, typer.Option(help="Triangles of the result.")] = None,
+    texture_size: Annotated[int | None, typer.Option(help="1024, 2048 or 4096.")] = None,
+    keep_frame: Annotated[bool, typer.Option(help="Leave the mesh in the bundle's world.")] = False,
+    rasterizer: Annotated[str | None, typer.Option(help="numba, warp, torch or pytorch3d.")] = None,
+    render: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write a picture of the mesh.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a textured mesh of a finished bundle."""
+    from kiss3d_backend.commands.reconstruct import ReconstructOptions, run_reconstruct
+
+    run_reconstruct(
+        ReconstructOptions(bundle, output, init, preset, faces, texture_size, keep_frame, rasterizer, render, as_json)
+    )
+
+
+@app.command()
 def render(
     mesh: Annotated[Path, typer.Argument(help="The mesh: GLB, OBJ or PLY.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The PNG file to write.", show_default=False)],

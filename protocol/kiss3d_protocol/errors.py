@@ -43,7 +43,8 @@
     │   ├── BackendStopping             backend.stopping
     │   ├── BindRefused                 backend.bind_refused
     │   ├── AddressInUse                backend.address_in_use
-    │   └── DataDirectoryUnusable       backend.data_directory
+    │   ├── DataDirectoryUnusable       backend.data_directory
+    │   └── EnginePartMissing           backend.part_missing
     ├── MeshError
     │   ├── MeshFileMissing             mesh.missing
     │   ├── MeshFileUnreadable          mesh.unreadable
@@ -356,6 +357,12 @@ class ViewsDisagree(MeshError):
     code = "mesh.views_disagree"
     exit_code = 86
     default_remedy = "Make the bundle again, with the same object in all four views."
+
+
+class EnginePartMissing(BackendError):
+    code = "backend.part_missing"
+    exit_code = 75
+    default_remedy = "Install it into the backend's environment: pip install 'kiss3d[gpu]'."
 
 
 class RemoteError(Kiss3DError):

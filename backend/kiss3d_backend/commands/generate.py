@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 from attrs import define, frozen
 
 from kiss3d_backend import __version__
+from kiss3d_backend.commands.files import check_writable, read_picture_file, write_atomically
 from kiss3d_backend.commands.stage_display import StageDisplay
 from kiss3d_backend.models.offers import check_preset
 from kiss3d_backend.private_backend import PrivateBackend
@@ -22,15 +21,9 @@ from kiss3d_protocol.errors import (
     ConnectionLost,
     JobCancelled,
     Kiss3DError,
-    OutputUnwritable,
-    PictureIsDirectory,
-    PictureMissing,
-    PictureTooLarge,
-    PictureUnreadable,
     StageFailed,
     error_from_wire,
 )
-from kiss3d_protocol.framing import MAX_BLOB_TO_SERVER
 from kiss3d_protocol.messages import (
     MAX_NAME,
     Failed,
@@ -114,44 +107,6 @@ def run_generate(options: GenerateOptions) -> None:
     _tell(options, submit.job, mesh, report)
 
 
-def read_picture_file(path: Path) -> bytes:
-    """The bytes of a picture file. Raises a :class:`PictureError`."""
-    if path.is_dir():
-        raise PictureIsDirectory(f"'{path}' is a folder, not a picture.")
-    try:
-        size = path.stat().st_size
-        if size > MAX_BLOB_TO_SERVER:
-            raise PictureTooLarge(
-                f"'{path}' has {size / 2**20:.0f} MiB; at most {MAX_BLOB_TO_SERVER / 2**20:.0f} MiB can be sent."
-            )
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise PictureMissing(f"There is no file '{path}'.") from error
-    except OSError as error:
-        raise PictureUnreadable(
-            f"The file '{path}' cannot be read ({error.strerror}).", "Check that you may read it."
-        ) from error
-
-
-def check_writable(path: Path, suffix: str) -> None:
-    """Finds out before any work whether a result can be written. Raises :class:`OutputUnwritable`."""
-    if path.suffix.lower() != suffix:
-        raise OutputUnwritable(f"'{path}' must end in {suffix}.", "Give the output file that ending.")
-    if path.is_dir():
-        raise OutputUnwritable(f"'{path}' is a folder.")
-    if not path.parent.is_dir():
-        raise OutputUnwritable(f"The folder '{path.parent}' does not exist.", "Create it, or choose another one.")
-    try:
-        if path.exists():
-            with path.open("ab"):
-                pass
-        else:
-            with tempfile.TemporaryFile(dir=path.parent):
-                pass
-    except OSError as error:
-        raise OutputUnwritable(f"'{path}' cannot be written ({error.strerror}).") from error
-
-
 def _no_check() -> None:
     """Whether a backend that is not ours lives is seen by its heartbeats."""
 
@@ -210,27 +165,11 @@ def _write_outputs(options: GenerateOptions, ready: MeshReady, blobs: tuple[Blob
 
     mesh = read_mesh(ready.mesh, blobs)
     texture = None if ready.mesh.texture is None else bytes(blobs[ready.mesh.texture.blob])
-    _write_atomically(options.output, lambda: write_glb(mesh, texture))
+    write_atomically(options.output, lambda: write_glb(mesh, texture))
     if options.render is not None:
         from kiss3d_backend.commands.contact_sheet import contact_sheet_png
 
-        _write_atomically(options.render, lambda: contact_sheet_png(mesh, texture))
-
-
-def _write_atomically(path: Path, make: Callable[[], bytes]) -> None:
-    data = make()
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        if os.name == "posix":
-            # mkstemp makes private files; a result is as readable as any other file of the user.
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(name).chmod(0o666 & ~mask)
-        Path(name).replace(path)
-    except OSError as error:
-        raise OutputUnwritable(f"'{path}' cannot be written ({error.strerror}).") from error
+        write_atomically(options.render, lambda: contact_sheet_png(mesh, texture))
 
 
 def _tell(options: GenerateOptions, job: str, ready: MeshReady, report: JobReport) -> None:

@@ -17,10 +17,15 @@ Out = TypeVar("Out")
 
 @attrs.frozen(eq=False)
 class JobInputs:
-    """What a job starts from. ``picture``: the bytes of a picture file as they came. ``seed``: 0 to 2**32 - 1."""
+    """What a job starts from.
+
+    ``picture``: the bytes of a picture file as they came. ``seed``: 0 to 2**32 - 1. ``mesh``: a mesh to start from, for
+    the recipes that take one.
+    """
 
     picture: bytes = attrs.field(repr=False)
     seed: int = attrs.field(default=0, validator=[attrs.validators.ge(0), attrs.validators.lt(2**32)])
+    mesh: Mesh | None = attrs.field(default=None, repr=False)
 
 
 class Run(Protocol):

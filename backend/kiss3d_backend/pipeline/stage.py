@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kiss3d_backend.pipeline.clock import JobClock
 from kiss3d_backend.pipeline.events import EventSink, JobWarning
-from kiss3d_backend.pipeline.types import Picture, Texture
+from kiss3d_backend.pipeline.types import Mesh, Picture, Texture
 from kiss3d_protocol.errors import JobCancelled
 
 In = TypeVar("In", contravariant=True)
@@ -55,6 +55,11 @@ class StageContext:
         elif isinstance(image, Texture):
             image = image.pixels
         self._sink.preview(self._stage, image)
+
+    def show_mesh(self, mesh: Mesh) -> None:
+        """Shows a mesh that is being refined; it replaces the one before."""
+        self.check_cancelled()
+        self._sink.mesh_ready(mesh, "refined")
 
     def warn(self, code: str, message: str, remedy: str) -> None:
         """Tells the user something that does not stop the job. ``code`` is stable and dotted."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.types import Mesh, Texture
 
-__all__ = ["Cutout", "Mesh", "Picture", "Texture"]
+__all__ = ["BundleViews", "Cutout", "Mesh", "Picture", "Texture"]
 
 
 @attrs.frozen(eq=False)
@@ -35,3 +35,17 @@ class Cutout:
 
 OBJECT_SHARE = 0.85
 """The part of a cut-out's side that the object takes (as in the published pipeline)."""
+
+
+@attrs.frozen(eq=False)
+class BundleViews:
+    """The four views of a bundle, azimuth 0, 90, 180, 270; N = 4, S = 512.
+
+    ``colours``: (N, S, S, 3) uint8, sRGB, the object on white. ``masks``: (N, S, S) bool. ``mattes``: (N, S, S)
+    float32, the covered share of each pixel. ``normals``: (N, S, S, 3) float32, of unit length, in the bundle's world.
+    """
+
+    colours: NDArray[np.uint8]
+    masks: NDArray[np.bool_]
+    mattes: NDArray[np.float32]
+    normals: NDArray[np.float32]

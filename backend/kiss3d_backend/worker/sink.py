@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.mesh.payload import describe_mesh
+from kiss3d_backend.mesh.png import encode_png
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_protocol.messages import JobEvent, MeshReady, Preview, Progress, Quality, StageStarted, WarningRaised
 from kiss3d_protocol.payloads import BlobWriter
 
 PROGRESS_EVERY_SECONDS = 0.05
-PNG_LEVEL = 3
-"""Of 9: textures are three times faster to pack than at the default, and 5 % bigger."""
 
 
 class PipeSink:
@@ -60,10 +57,3 @@ class PipeSink:
 
     def _keep(self, writer: BlobWriter) -> tuple[str, ...]:
         return tuple(self._artifacts.put(blob) for blob in writer.blobs)
-
-
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """A PNG of (H, W), (H, W, 3) or (H, W, 4) uint8."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=PNG_LEVEL)
-    return buffer.getvalue()
