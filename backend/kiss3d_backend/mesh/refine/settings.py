@@ -45,7 +45,7 @@ class Stage:
     ramp: int = attrs.field(default=5, validator=_at_least(0))
     laplacian: float = attrs.field(default=0.02, validator=_at_least(0))
     opening_laplacian: float = attrs.field(default=0.3, validator=_at_least(0))
-    unseen_laplacian: float = attrs.field(default=0.2, validator=_at_least(0))
+    unseen_laplacian: float = attrs.field(default=0.05, validator=_at_least(0))
     reach: float = attrs.field(default=20.0, validator=_at_least(0))
     expansion: float = attrs.field(default=0.0, validator=_at_least(0))
     explicit_targets: bool = True
