@@ -64,7 +64,8 @@ def run_reconstruct(options: ReconstructOptions) -> None:
     mesh = sink.mesh
     assert mesh is not None and mesh.texture is not None
     texture = encode_png(mesh.texture.pixels)
-    write_atomically(options.output, lambda: write_glb(mesh, texture))
+    normal_map = None if mesh.normal_map is None else encode_png(mesh.normal_map.pixels)
+    write_atomically(options.output, lambda: write_glb(mesh, texture, normal_map))
     if options.render is not None:
         from kiss3d_backend.commands.contact_sheet import contact_sheet_png
 

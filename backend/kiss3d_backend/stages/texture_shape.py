@@ -1,10 +1,12 @@
-"""UVs for the shape, and a texture baked from the views."""
+"""UVs for the shape, a texture baked from the views, and a normal map of the detail that decimation took away."""
 
 from __future__ import annotations
 
 import attrs
 
 from kiss3d_backend.mesh.bake.colours import bake_colours
+from kiss3d_backend.mesh.bake.normal_map import bake_normal_map
+from kiss3d_backend.mesh.bake.texels import find_texels
 from kiss3d_backend.mesh.surface.view import bundle_views
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_backend.mesh.unwrap.unwrap import unwrap
@@ -34,8 +36,16 @@ class TextureShape(Stage[ToTexture, Mesh]):
     def run(self, value: ToTexture, context: StageContext) -> Mesh:
         low = value.low
         flat = unwrap(low.positions, low.triangles, texture_size=self.size, check=context.check_cancelled)
-        context.progress(1, 2)
+        context.progress(1, 4)
         mesh = attrs.evolve(low, uvs=flat.uvs, uv_triangles=flat.uv_triangles)
+        texels = find_texels(flat.uvs, flat.uv_triangles, self.size)
         views = bundle_views(value.views.colours, value.views.masks)
-        baked = bake_colours(mesh, views, self.size, check=context.check_cancelled)
-        return attrs.evolve(mesh, texture=baked.texture)
+        baked = bake_colours(mesh, views, self.size, texels=texels, check=context.check_cancelled)
+        context.progress(3, 4)
+        full = value.full
+        normal_map = None
+        if len(full.triangles) > len(low.triangles):
+            normal_map = bake_normal_map(
+                mesh, full.positions, full.triangles, self.size, texels=texels, check=context.check_cancelled
+            )
+        return attrs.evolve(mesh, texture=baked.texture, normal_map=normal_map)
