@@ -104,8 +104,8 @@ def difference(rasterizer: Rasterizer, oracle: Rasterizer, device: torch.device)
             if device.type == "cuda":
                 torch.cuda._sleep(20_000_000)
             scene.clip = (scene.clip.detach() * 1.0).requires_grad_()
-            ours = [value.cpu() for value in results(rasterizer, scene, (128, 160))]
-        theirs = [value.cpu() for value in results(oracle, scene, (128, 160))]
+            ours = [value.cpu() for value in results(rasterizer, scene, (64, 80))]
+        theirs = [value.cpu() for value in results(oracle, scene, (64, 80))]
         if not torch.equal(ours[0], theirs[0]):
             return float("inf")
         for one, other in zip(ours[1:], theirs[1:], strict=True):
