@@ -41,6 +41,12 @@ class TextureShape(Stage[ToTexture, Mesh]):
         texels = find_texels(flat.uvs, flat.uv_triangles, self.size)
         views = bundle_views(value.views.colours, value.views.masks)
         baked = bake_colours(mesh, views, self.size, texels=texels, check=context.check_cancelled)
+        if baked.surface.unseen_parts:
+            context.warn(
+                "mesh.unseen_parts",
+                "Some parts of the mesh are seen by none of the views; they have a colour of the rest.",
+                "Paint them by hand, or leave them where nobody looks.",
+            )
         context.progress(3, 4)
         full = value.full
         normal_map = None
