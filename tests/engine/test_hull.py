@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.mesh.shapes import SHAPES, assert_closed, components, volume
 from tests.engine.test_bundle import box, published
+from tests.mesh.shapes import SHAPES, assert_closed, components, volume
 
 from kiss3d_backend.mesh.bundle.check import iou
 from kiss3d_backend.mesh.bundle.layout import split_bundle
