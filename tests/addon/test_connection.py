@@ -199,6 +199,7 @@ def test_address_that_is_none() -> None:
     assert isinstance(connection.view.error, AddressInvalid)
 
 
+@pytest.mark.usefixtures("quick_diagnosis")
 def test_nobody_there_keeps_trying_and_says_why() -> None:
     connection = Connection(AddressTarget("tcp://127.0.0.1:9"), "test/1", network_allowed=lambda: False)
     connection.open()

@@ -232,6 +232,7 @@ def test_shutting_down_takes_half_made_results_out_and_tells_the_backend(bench: 
 # -- waiting ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("quick_diagnosis")
 def test_waiting_raises_why_nobody_answers(bench: Bench) -> None:
     job = bench.submit("tcp://127.0.0.1:9")
     with pytest.raises(BackendUnreachable):
