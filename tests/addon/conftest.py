@@ -14,6 +14,7 @@ from blender_addon.importer.arrays import MeshArrays
 from blender_addon.job_monitor import Job, JobMonitor
 from tests.fakes.meshes import sphere
 
+from kiss3d_protocol.client import Client
 from kiss3d_protocol.messages import new_job_id
 from kiss3d_protocol.params import GenerateParams
 
@@ -81,6 +82,12 @@ class Bench:
         while time.monotonic() < deadline:
             self.monitor.poll()
             time.sleep(0.002)
+
+
+@pytest.fixture
+def quick_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients look for the reason of a silence sooner than they do for people."""
+    monkeypatch.setitem(Client.__init__.__kwdefaults__, "diagnose_after", 0.2)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+import pytest
 from blender_addon.connection import AddressTarget, Connection, LocalTarget
 from blender_addon.job_state import Link
 from tests.fakes.meshes import sphere
