@@ -8,12 +8,12 @@ import bpy
 
 from kiss3d_protocol.address import parse_address
 from kiss3d_protocol.errors import AddressInvalid
+from kiss3d_protocol.version import DEFAULT_ADDRESS
 
 from . import blender_session
 from .connection import AddressTarget, BackendTarget, LocalTarget
 
 PYTHON_VARIABLE = "KISS3D_PYTHON"
-DEFAULT_ADDRESS = "tcp://127.0.0.1:47800"
 
 _WINDOWS = sys.platform == "win32"
 

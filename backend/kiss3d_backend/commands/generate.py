@@ -116,31 +116,39 @@ def _follow(
 ) -> _Result:
     client.submit(submit, blobs)
     try:
-        return _collect(client, display, check, LOST_SECONDS)
+        return _collect(client, display, check)
     except KeyboardInterrupt:
         display.note("Cancelling")
         client.cancel(submit.job)
         with contextlib.suppress(Kiss3DError):
-            _collect(client, display, check, CANCEL_SECONDS)
+            _collect(client, display, check, CANCEL_SECONDS, waiting_since=time.monotonic())
         raise
 
 
-def _collect(client: Client, display: StageDisplay, check: Callable[[], None], patience: float) -> _Result:
-    """Takes the job's events until it ends. ``patience``: seconds without a connection, or after a cancel."""
+def _collect(
+    client: Client,
+    display: StageDisplay,
+    check: Callable[[], None],
+    patience: float = LOST_SECONDS,
+    waiting_since: float | None = None,
+) -> _Result:
+    """Takes the job's events until it ends.
+
+    ``patience``: seconds from ``waiting_since``, or from the loss of the connection, until the backend is given up.
+    """
     result = _Result()
-    lost_at: float | None = None if patience == LOST_SECONDS else time.monotonic()
     while True:
         news = client.wait(CHECK_SECONDS)
         if news is None:
             check()
-            if lost_at is not None and time.monotonic() - lost_at > patience:
+            if waiting_since is not None and time.monotonic() - waiting_since > patience:
                 raise ConnectionLost("The backend did not come back.")
             continue
         if isinstance(news, LinkChanged):
             if news.error is not None:
                 raise news.error
             connected = news.state is LinkState.CONNECTED
-            lost_at = None if connected else time.monotonic()
+            waiting_since = None if connected else time.monotonic()
             display.note("Connected" if connected else "The connection is lost; waiting for the backend")
             continue
         message = news.message

@@ -99,21 +99,21 @@ class Worker:
         """Runs jobs for ever."""
         while True:
             start = self._jobs.get()
-            self._pipe.event(*self._run_job(start, self._cancels[start.job]))
+            self._pipe.event(self._run_job(start, self._cancels[start.job]))
             del self._cancels[start.job]
 
-    def _run_job(self, start: StartJob, cancel: threading.Event) -> tuple[JobEvent, tuple[str, ...]]:
+    def _run_job(self, start: StartJob, cancel: threading.Event) -> JobEvent:
         _log.info("job %s: starts, preset %s, seed %d", start.job, start.params.preset, start.params.seed)
         try:
             report = self._carry_out(start, cancel)
         except JobCancelled:
             _log.info("job %s: cancelled", start.job)
-            return Cancelled(job=start.job), ()
+            return Cancelled(job=start.job)
         except Kiss3DError as error:
             _log.warning("job %s: failed: %s %s", start.job, error.code, error.message)
-            return Failed(job=start.job, code=error.code, message=error.message, remedy=error.remedy), ()
+            return Failed(job=start.job, code=error.code, message=error.message, remedy=error.remedy)
         _log.info("job %s: finished in %.2f s", start.job, report.seconds)
-        return Finished(job=start.job, report=_job_report(start, report)), ()
+        return Finished(job=start.job, report=_job_report(start, report))
 
     def _carry_out(self, start: StartJob, cancel: threading.Event) -> RunReport:
         from kiss3d_backend.pipeline.recipe import JobInputs
