@@ -27,7 +27,7 @@ CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 STAMP = VENV / "kiss3d-set-up.json"
 OLDEST_PYTHON = (3, 11)
 
-SLOW_LAYERS = ("engine", "e2e", "blender", "gpu")
+SLOW_LAYERS = ("engine", "learned", "e2e", "blender", "gpu")
 NO_LAYERS = ("benchmarks", "fakes")
 CHECKS = {
     "ruff check": ["ruff", "check", "."],

@@ -53,6 +53,16 @@
     │   ├── BundleInvalid               mesh.bundle_invalid
     │   ├── ViewEmpty                   mesh.view_empty
     │   └── ViewsDisagree               mesh.views_disagree
+    ├── ModelError
+    │   ├── ModelFileMissing            model.missing
+    │   ├── ModelFileCorrupt            model.corrupt
+    │   ├── ModelKeysWrong              model.keys
+    │   ├── ModelGated                  model.gated
+    │   ├── ModelNotFound               model.not_found
+    │   ├── ModelDownloadFailed         model.download_failed
+    │   ├── ModelDiskFull               model.disk_full
+    │   ├── ModelsOffline               model.offline
+    │   └── CatalogueInvalid            model.catalogue_invalid
     └── RemoteError                     (a code that this version does not know)
 
 An error has a stable ``code``, a ``message`` that a Blender artist understands, a ``remedy`` that says
@@ -363,6 +373,64 @@ class EnginePartMissing(BackendError):
     code = "backend.part_missing"
     exit_code = 75
     default_remedy = "Install it into the backend's environment: pip install 'kiss3d[gpu]'."
+
+
+class ModelError(Kiss3DError):
+    """A model file is not there, or is not what it should be."""
+
+
+class ModelFileMissing(ModelError):
+    code = "model.missing"
+    exit_code = 90
+    default_remedy = "Get it with 'kiss3d models pull', or point its catalogue entry to a local file."
+
+
+class ModelFileCorrupt(ModelError):
+    code = "model.corrupt"
+    exit_code = 91
+    default_remedy = "Delete the file and get it again with 'kiss3d models pull'."
+
+
+class ModelKeysWrong(ModelError):
+    code = "model.keys"
+    exit_code = 92
+    default_remedy = "Use the file that the catalogue names; 'kiss3d models list' shows where it comes from."
+
+
+class ModelGated(ModelError):
+    code = "model.gated"
+    exit_code = 93
+    default_remedy = "Accept the licence on the model's page, then log in with 'hf auth login' and try again."
+
+
+class ModelNotFound(ModelError):
+    code = "model.not_found"
+    exit_code = 94
+    default_remedy = "Check the repository, revision and file of the entry in the catalogue."
+
+
+class ModelDownloadFailed(ModelError):
+    code = "model.download_failed"
+    exit_code = 95
+    default_remedy = "Check the network and run 'kiss3d models pull' again: it goes on where it stopped."
+
+
+class ModelDiskFull(ModelError):
+    code = "model.disk_full"
+    exit_code = 96
+    default_remedy = "Free disk space, or set HF_HOME to a folder on a larger disk, and try again."
+
+
+class ModelsOffline(ModelError):
+    code = "model.offline"
+    exit_code = 97
+    default_remedy = "Unset HF_HUB_OFFLINE, or copy the file here and use 'kiss3d models import'."
+
+
+class CatalogueInvalid(ModelError):
+    code = "model.catalogue_invalid"
+    exit_code = 98
+    default_remedy = "Correct the file, or delete it to use the catalogue that comes with Kiss3D."
 
 
 class RemoteError(Kiss3DError):
