@@ -9,11 +9,12 @@ from kiss3d_backend.pipeline.events import JobWarning
 
 @attrs.frozen
 class StageReport:
-    """One stage that ran. ``seconds``: wall-clock time."""
+    """One stage that ran. ``seconds``: wall-clock time. ``from_checkpoint``: it had been made before."""
 
     name: str
     title: str
     seconds: float
+    from_checkpoint: bool = False
 
 
 @attrs.frozen

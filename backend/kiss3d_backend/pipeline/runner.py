@@ -8,6 +8,7 @@ import time
 import warnings
 from typing import TypeVar
 
+from kiss3d_backend.pipeline.checkpoints import Checkpoints, NoCheckpoints, checkpoint_key
 from kiss3d_backend.pipeline.clock import JobClock
 from kiss3d_backend.pipeline.events import EventSink, JobWarning, MeshQuality
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe
@@ -25,13 +26,16 @@ Out = TypeVar("Out")
 class _RecipeRun:
     """One run of one recipe; see :class:`kiss3d_backend.pipeline.recipe.Run`."""
 
-    def __init__(self, recipe: Recipe, seed: int, sink: EventSink, cancel: threading.Event) -> None:
+    def __init__(
+        self, recipe: Recipe, seed: int, sink: EventSink, cancel: threading.Event, checkpoints: Checkpoints
+    ) -> None:
         self.stage_reports: list[StageReport] = []
         self.warnings: list[JobWarning] = []
         self._recipe = recipe
         self._seed = seed
         self._sink = sink
         self._cancel = cancel
+        self._checkpoints = checkpoints
         self._clock = JobClock([stage.weight for stage in recipe.stages])
 
     def stage(self, stage: Stage[In, Out], value: In) -> Out:
@@ -49,12 +53,25 @@ class _RecipeRun:
         self._sink.stage_started(stage.name, stage.title, index, len(self._recipe.stages))
         context.progress(0, 1)
         started = time.monotonic()
-        result = _run_stage(stage, value, context)
+        result, from_checkpoint = self._result(stage, value, context)
         seconds = time.monotonic() - started
         context.progress(1, 1)
-        self.stage_reports.append(StageReport(stage.name, stage.title, seconds))
+        self.stage_reports.append(StageReport(stage.name, stage.title, seconds, from_checkpoint))
         self.warnings += context.warnings
         return result
+
+    def _result(self, stage: Stage[In, Out], value: In, context: StageContext) -> tuple[Out, bool]:
+        if not stage.kept:
+            return _run_stage(stage, value, context), False
+        key = checkpoint_key(stage.name, stage.fingerprint(), self._seed, value)
+        kept = self._checkpoints.load(key)
+        if kept is not None:
+            return kept[0], True
+        result = _run_stage(stage, value, context)
+        # A result that came with a warning is made again, so that the warning is given again.
+        if not context.warnings:
+            self._checkpoints.save(key, result)
+        return result, False
 
     def mesh_ready(self, mesh: Mesh, quality: MeshQuality) -> None:
         if self._cancel.is_set():
@@ -79,15 +96,23 @@ def _run_stage(stage: Stage[In, Out], value: In, context: StageContext) -> Out:
     return result
 
 
-def run_recipe(recipe: Recipe, inputs: JobInputs, sink: EventSink, cancel: threading.Event) -> RunReport:
+def run_recipe(
+    recipe: Recipe,
+    inputs: JobInputs,
+    sink: EventSink,
+    cancel: threading.Event,
+    checkpoints: Checkpoints | None = None,
+) -> RunReport:
     """Runs ``recipe`` on ``inputs``; its events go to ``sink``, the last one being the final mesh.
+
+    Results of stages that are kept come from ``checkpoints`` when they were made before, and go there when not.
 
     Raises a :class:`Kiss3DError` of a stage as it is, :class:`JobCancelled` soon after ``cancel`` is set,
     :class:`OutOfMemory` for a MemoryError, and :class:`StageFailed`, which names the stage, for anything else
     that goes wrong within one.
     """
     started = time.monotonic()
-    run = _RecipeRun(recipe, inputs.seed, sink, cancel)
+    run = _RecipeRun(recipe, inputs.seed, sink, cancel, checkpoints or NoCheckpoints())
     mesh = recipe.wire(inputs, run)
     run.mesh_ready(mesh, "final")
     return RunReport(

@@ -71,12 +71,18 @@ class Stage(ABC, Generic[In, Out]):
     """One step of a recipe. It holds settings only: what it makes depends on its input and its context.
 
     ``name``: stable, unique within a recipe. ``title``: a few words for people. ``weight``: its share of the
-    recipe's time, relative to the other stages.
+    recipe's time, relative to the other stages. ``kept``: whether its result is worth a checkpoint; then input and
+    output are values that :mod:`kiss3d_backend.pipeline.snapshot` can keep.
     """
 
     name: str
     title: str
     weight: float
+    kept: bool = False
+
+    def fingerprint(self) -> str:
+        """What of its settings and weights shapes the result, for the key of a checkpoint."""
+        return ""
 
     @abstractmethod
     def run(self, value: In, context: StageContext) -> Out:

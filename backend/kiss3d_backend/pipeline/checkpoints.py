@@ -1,0 +1,98 @@
+"""Results of stages, kept so that a job that is run again, or a variation of it, does not make them again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+from kiss3d_backend import __version__
+from kiss3d_backend.pipeline.snapshot import SnapshotUnreadable, freeze, thaw
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_LIMIT = 4 * 2**30
+
+
+class Checkpoints(Protocol):
+    """Where results are kept, by the key of what made them."""
+
+    def load(self, key: str) -> tuple[Any] | None:
+        """The result in a tuple of one, or None when there is none."""
+
+    def save(self, key: str, value: object) -> None:
+        """Keeps a result; one that cannot be stored is not kept, and the job goes on."""
+
+
+class NoCheckpoints:
+    """Keeps nothing."""
+
+    def load(self, key: str) -> tuple[Any] | None:
+        return None
+
+    def save(self, key: str, value: object) -> None: ...
+
+
+class FolderCheckpoints:
+    """One file a result; the ones that were not used for longest go when the folder grows over ``limit`` bytes.
+
+    Several processes may use the folder at once.
+    """
+
+    def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT) -> None:
+        self._folder = folder
+        self._limit = limit
+
+    def load(self, key: str) -> tuple[Any] | None:
+        path = self._path(key)
+        try:
+            value = thaw(path.read_bytes())
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        except (OSError, SnapshotUnreadable) as error:
+            _log.warning("checkpoint %s cannot be read: %s", key[:12], error)
+            return None
+        return (value,)
+
+    def save(self, key: str, value: object) -> None:
+        data = freeze(value)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, name = tempfile.mkstemp(dir=self._folder, prefix=".part-")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                Path(name).replace(self._path(key))
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+            self._prune()
+        except OSError as error:
+            _log.warning("checkpoint %s cannot be kept: %s", key[:12], error)
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.safetensors"
+
+    def _prune(self) -> None:
+        found: list[tuple[float, int, Path]] = []
+        for path in self._folder.glob("*.safetensors"):
+            with contextlib.suppress(FileNotFoundError):
+                about = path.stat()
+                found.append((about.st_mtime, about.st_size, path))
+        total = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if total <= self._limit:
+                return
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def checkpoint_key(stage: str, fingerprint: str, seed: int, value: object) -> str:
+    """A sha256 of all that shapes a stage's result: the version, the stage and its settings, the seed, the input."""
+    digest = hashlib.sha256(freeze(value)).hexdigest()
+    return hashlib.sha256("\0".join((__version__, stage, fingerprint, str(seed), digest)).encode()).hexdigest()
