@@ -15,11 +15,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from kiss3d_backend.mesh.types import Mesh, Texture
-from kiss3d_backend.pipeline.types import BundleViews, Cutout, Picture
+from kiss3d_backend.pipeline.types import Bundle, BundleViews, Cutout, Picture, Views
 
 _LAYOUT = 1
 _ENTRY = "kiss3d"
-_CLASSES: dict[str, type[Any]] = {cls.__name__: cls for cls in (BundleViews, Cutout, Mesh, Picture, Texture)}
+_CLASSES: dict[str, type[Any]] = {
+    cls.__name__: cls for cls in (Bundle, BundleViews, Cutout, Mesh, Picture, Texture, Views)
+}
 
 
 class SnapshotUnreadable(ValueError):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.types import Mesh, Texture
 
-__all__ = ["BundleViews", "Cutout", "Mesh", "Picture", "Texture"]
+__all__ = ["Bundle", "BundleViews", "Cutout", "Mesh", "Picture", "Texture", "Views"]
 
 
 @attrs.frozen(eq=False)
@@ -35,6 +35,24 @@ class Cutout:
 
 OBJECT_SHARE = 0.85
 """The part of a cut-out's side that the object takes (as in the published pipeline)."""
+
+
+@attrs.frozen(eq=False)
+class Views:
+    """Four views of one object in a bundle's order: azimuth 0, 90, 180, 270, elevation 5.
+
+    ``colours``: (4, S, S, 3) uint8, sRGB, the object on white; S = 512.
+    """
+
+    colours: NDArray[np.uint8]
+
+
+@attrs.frozen(eq=False)
+class Bundle:
+    """A 3D bundle image. ``picture``: (1024, 2048, 3) uint8, sRGB. ``seed``: of the noise that it was made from."""
+
+    picture: NDArray[np.uint8]
+    seed: int
 
 
 @attrs.frozen(eq=False)

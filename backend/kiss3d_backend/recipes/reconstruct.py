@@ -11,6 +11,7 @@ from kiss3d_backend.pipeline.types import Mesh
 from kiss3d_backend.stages.finish_shape import FinishShape
 from kiss3d_backend.stages.read_bundle import ReadBundle
 from kiss3d_backend.stages.refine_shape import RefineShape, ToRefine
+from kiss3d_backend.stages.split_bundle import SplitBundle
 from kiss3d_backend.stages.start_shape import Start, StartShape
 from kiss3d_backend.stages.texture_shape import TextureShape, ToTexture
 
@@ -41,14 +42,15 @@ class ReconstructRecipe(Recipe):
     def __init__(self, settings: ReconstructSettings) -> None:
         self.settings = settings
         self.read = ReadBundle()
+        self.split = SplitBundle()
         self.start = StartShape()
         self.refine = RefineShape(settings.refine, settings.rasterizer)
         self.finish = FinishShape(settings.faces)
         self.texture = TextureShape(settings.texture_size)
-        self.stages = (self.read, self.start, self.refine, self.finish, self.texture)
+        self.stages = (self.read, self.split, self.start, self.refine, self.finish, self.texture)
 
     def wire(self, inputs: JobInputs, run: Run) -> Mesh:
-        views = run.stage(self.read, inputs.picture)
+        views = run.stage(self.split, run.stage(self.read, inputs.picture))
         coarse = run.stage(self.start, Start(views, inputs.mesh))
         run.mesh_ready(coarse, "coarse")
         refined = run.stage(self.refine, ToRefine(views, coarse, "hull" if inputs.mesh is None else "coarse"))

@@ -1,55 +1,25 @@
-"""A bundle picture becomes four views: colours, masks, normals in the world."""
+"""The file of a bundle picture to its pixels."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from kiss3d_backend.intake.picture import read_picture
-from kiss3d_backend.mesh.bundle.check import check_bundle
-from kiss3d_backend.mesh.bundle.layout import split_bundle, view_name
-from kiss3d_backend.mesh.bundle.masks import foreground
-from kiss3d_backend.mesh.bundle.normals import decode_normals, normals_to_world
-from kiss3d_backend.mesh.camera import bundle_cameras
+from kiss3d_backend.mesh.bundle.layout import split_bundle
 from kiss3d_backend.pipeline.stage import Stage, StageContext
-from kiss3d_backend.pipeline.types import BundleViews
-from kiss3d_protocol.errors import ViewEmpty
+from kiss3d_backend.pipeline.types import Bundle
 
 
-class ReadBundle(Stage[bytes, BundleViews]):
-    """Checks the bundle too: what looks wrong is a warning with its figures, a wrong size or an empty view an error.
+class ReadBundle(Stage[bytes, Bundle]):
+    """Transparent parts become white. Raises :class:`BundleInvalid` for a wrong size, and what pictures raise."""
 
-    Raises :class:`BundleInvalid`, :class:`ViewEmpty` and what reading a picture raises.
-    """
-
-    name = "bundle"
+    name = "read_bundle"
     title = "Reading the bundle"
-    weight = 1.0
+    weight = 0.5
 
-    def run(self, value: bytes, context: StageContext) -> BundleViews:
+    def run(self, value: bytes, context: StageContext) -> Bundle:
         rgba = read_picture(value).rgba
         alpha = rgba[..., 3:].astype(np.uint16)
         picture = ((rgba[..., :3] * alpha + 255 * (255 - alpha)) // 255).astype(np.uint8)
-        tiles = split_bundle(picture)
-        context.progress(1, 3)
-        figures = check_bundle(picture)
-        seen = foreground(tiles.normals)
-        for view, mask in enumerate(seen.mask):
-            if not mask.any():
-                raise ViewEmpty(f"There is no object in {view_name(view)}.")
-        if not figures.valid:
-            context.warn(
-                "bundle.doubtful",
-                "The picture does not look like a good bundle: " + " ".join(figures.problems),
-                "The mesh may come out wrong; make the bundle again, with another seed for example.",
-            )
-        context.progress(2, 3)
-        decoded = decode_normals(tiles.normals)
-        world = np.stack(
-            [normals_to_world(each, camera) for each, camera in zip(decoded, bundle_cameras(), strict=True)]
-        )
-        return BundleViews(
-            colours=np.where(seen.mask[..., None], tiles.colours, np.uint8(255)),
-            masks=seen.mask,
-            mattes=seen.matte,
-            normals=world.astype(np.float32),
-        )
+        split_bundle(picture)
+        return Bundle(picture, context.seed)

@@ -1,0 +1,51 @@
+"""A bundle becomes four views: colours, masks, normals in the world."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kiss3d_backend.mesh.bundle.check import check_bundle
+from kiss3d_backend.mesh.bundle.layout import split_bundle, view_name
+from kiss3d_backend.mesh.bundle.masks import foreground
+from kiss3d_backend.mesh.bundle.normals import decode_normals, normals_to_world
+from kiss3d_backend.mesh.camera import bundle_cameras
+from kiss3d_backend.pipeline.stage import Stage, StageContext
+from kiss3d_backend.pipeline.types import Bundle, BundleViews
+from kiss3d_protocol.errors import ViewEmpty
+
+
+class SplitBundle(Stage[Bundle, BundleViews]):
+    """Checks the bundle too: what looks wrong is a warning with its figures, a wrong size or an empty view an error.
+
+    Raises :class:`BundleInvalid` and :class:`ViewEmpty`.
+    """
+
+    name = "split_bundle"
+    title = "Splitting the bundle"
+    weight = 0.5
+
+    def run(self, value: Bundle, context: StageContext) -> BundleViews:
+        tiles = split_bundle(value.picture)
+        figures = check_bundle(value.picture)
+        context.progress(1, 3)
+        seen = foreground(tiles.normals)
+        for view, mask in enumerate(seen.mask):
+            if not mask.any():
+                raise ViewEmpty(f"There is no object in {view_name(view)}.")
+        if not figures.valid:
+            context.warn(
+                "bundle.doubtful",
+                "The picture does not look like a good bundle: " + " ".join(figures.problems),
+                "The mesh may come out wrong; make the bundle again, with another seed for example.",
+            )
+        context.progress(2, 3)
+        decoded = decode_normals(tiles.normals)
+        world = np.stack(
+            [normals_to_world(each, camera) for each, camera in zip(decoded, bundle_cameras(), strict=True)]
+        )
+        return BundleViews(
+            colours=np.where(seen.mask[..., None], tiles.colours, np.uint8(255)),
+            masks=seen.mask,
+            mattes=seen.matte,
+            normals=world.astype(np.float32),
+        )
