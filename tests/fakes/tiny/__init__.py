@@ -1,0 +1,1 @@
+"""Every entry of the catalogue in its published layout, at tiny widths."""
