@@ -93,10 +93,11 @@ class ModelStore:
         trust = _trust(file, pin)
         path = self._find(entry, file, pin)
         if file.convert is not None and not (file.local and file.local.suffix == ".safetensors"):
-            sha256 = pin.sha256 if pin is not None else ""
-            sha256 = sha256 or (file.sha256 or "" if file.local is None else "")
+            sha256 = file.sha256 or (pin.sha256 if pin is not None else "")
+            if file.local is not None and path is not None and not (pin is not None and pin.describes(path)):
+                sha256 = ""  # The user's file has changed, or was never looked at: what was converted is another one.
             converted = self.converted_path(entry, file, sha256) if sha256 else None
-            if converted is not None and converted.is_file() and (pin is not None or file.local is None):
+            if converted is not None and converted.is_file():
                 size = converted.stat().st_size
                 return FileState(file, "converted", size, size, converted, trust)
             waits = True

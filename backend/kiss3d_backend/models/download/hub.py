@@ -87,7 +87,7 @@ def describe(entry: Entry, file: ModelFile, pinned: str, timeout: float) -> Remo
         raise ModelNotFound(text) from error
     except errors.HfHubHTTPError as error:
         raise refusal(entry, file, error.response.status_code, on_hub=True) from None
-    except httpx2.LocalProtocolError:
+    except (httpx2.LocalProtocolError, UnicodeError):
         # Its text quotes the header, and with it the token.
         raise bad_token() from None
     except httpx2.HTTPError as error:
