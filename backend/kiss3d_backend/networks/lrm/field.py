@@ -15,6 +15,12 @@ DEFAULT_MEMORY = 128 * 2**20
 """Bytes; some hundred milliseconds of work on a CPU."""
 
 
+def points_at_once(channels: int, memory: int = DEFAULT_MEMORY) -> int:
+    """How many points fit into ``memory`` bytes, for planes of so many channels."""
+    # Features are held twice, as sampled and side by side; what the perceptrons add is less than once more.
+    return max(memory // (3 * 3 * channels * 4), 1)
+
+
 class TriplaneField:
     """One object's triplanes with the decoder that reads them, in float32 whatever the transformers' dtype.
 
@@ -62,9 +68,7 @@ class TriplaneField:
         return torch.cat(found) if found else read(points.new_zeros((0, 3 * self._planes.shape[1])))
 
     def _pieces(self, rows: Tensor, points_each: int) -> Iterator[Tensor]:
-        # Features are held twice, as sampled and side by side; what the perceptrons add is less than once more.
-        bytes_each = points_each * 3 * 3 * self._planes.shape[1] * 4
-        for part in rows.split(max(self._memory // bytes_each, 1)):
+        for part in rows.split(max(points_at_once(self._planes.shape[1], self._memory) // points_each, 1)):
             if self._check is not None:
                 self._check()
             yield part

@@ -1,18 +1,14 @@
-"""From the field to a mesh: the LRM's own use of FlexiCubes."""
+"""From the field to a surface and its colours: the LRM's own use of FlexiCubes."""
 
 from __future__ import annotations
 
-import attrs
-import numpy as np
 import torch
 from torch import Tensor
 
-from kiss3d_backend.mesh.camera import from_lrm_frame
 from kiss3d_backend.mesh.flexicubes.cells import find_surface_cells
 from kiss3d_backend.mesh.flexicubes.grid import grid_positions
-from kiss3d_backend.mesh.flexicubes.surface import extract_surface
+from kiss3d_backend.mesh.flexicubes.surface import Surface, extract_surface
 from kiss3d_backend.mesh.flexicubes.weights import cell_weights
-from kiss3d_backend.mesh.types import Mesh
 from kiss3d_backend.networks.lrm.field import TriplaneField
 
 GRID_RESOLUTION = 128
@@ -23,21 +19,11 @@ FEWEST_CELLS = 8
 _DEFORMATION_DIVISOR = 4.0
 
 
-@attrs.frozen(eq=False)
-class LrmSurface:
-    """In the LRM's frame, z up. ``vertices``: (V, 3) float32. ``faces``: (F, 3) int64, counter-clockwise from outside.
-    ``colours``: (V, 3) float32, sRGB in [0, 1].
-    """
-
-    vertices: Tensor
-    faces: Tensor
-    colours: Tensor
-
-
-def extract_mesh(field: TriplaneField, resolution: int = GRID_RESOLUTION) -> LrmSurface:
+def extract_mesh(field: TriplaneField, resolution: int = GRID_RESOLUTION) -> Surface:
     """The surface of a field on a grid of ``resolution``**3 cells (at least 8**3), as the published system makes it.
 
-    There always is one, see :func:`with_a_surface`; it is open where it meets the border of the grid.
+    In the LRM's frame, z up; faces are counter-clockwise as seen from outside. There always is a surface, see
+    :func:`with_a_surface`; it is open where it meets the border of the grid.
     """
     if resolution < FEWEST_CELLS:
         raise ValueError(f"a grid needs at least {FEWEST_CELLS} cells along an edge, not {resolution}")
@@ -50,7 +36,13 @@ def extract_mesh(field: TriplaneField, resolution: int = GRID_RESOLUTION) -> Lrm
     positions[used] += bounded(field.deformations(grid[used]), resolution)
     surface = extract_surface(positions, values, cells, weights)
     # FlexiCubes turns faces towards positive values, which are inside here.
-    return LrmSurface(surface.vertices, surface.faces.flip(1), field.colours(surface.vertices).clamp(0, 1))
+    return Surface(surface.vertices, surface.faces.flip(1))
+
+
+def vertex_colours(field: TriplaneField, vertices: Tensor) -> Tensor:
+    """(V, 4) uint8, sRGB and opaque, at points (V, 3) of the LRM's frame."""
+    colours = (field.colours(vertices).clamp(0, 1) * 255).round().to(torch.uint8)
+    return torch.cat([colours, torch.full_like(colours[:, :1], 255)], dim=1)
 
 
 def bounded(deformations: Tensor, resolution: int) -> Tensor:
@@ -78,14 +70,3 @@ def with_a_surface(values: Tensor, resolution: int) -> Tensor:
     middle = resolution // 2 + 1
     rescued[middle, middle, middle] = torch.where(above > 0, above, 1.0)
     return rescued.ravel()
-
-
-def in_bundle_world(surface: LrmSurface) -> Mesh:
-    """The surface as a mesh with vertex colours, y up, in the world of the bundle cameras."""
-    colours = (surface.colours * 255).round().to(torch.uint8).cpu().numpy()
-    opaque = np.full((len(colours), 1), 255, dtype=np.uint8)
-    return Mesh(
-        from_lrm_frame(surface.vertices.cpu().numpy()),
-        surface.faces.cpu().numpy().astype(np.int32),
-        colours=np.concatenate([colours, opaque], axis=1),
-    )
