@@ -1,6 +1,9 @@
-"""The object of a picture, alone: by the picture's own transparency, a plain background, or a guess."""
+"""The object of a picture, alone: by the picture's own transparency, a network, a plain background, or a guess."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,9 @@ from kiss3d_backend.stages.remove_background.transparency import has_cutout_alph
 from kiss3d_backend.stages.remove_background.working_size import at_most
 from kiss3d_protocol.errors import PictureWithoutObject
 
+if TYPE_CHECKING:
+    from kiss3d_backend.networks.birefnet import BiRefNet
+
 _MASK_SIDE = 768
 _SMALLEST_SHARE = 0.0005
 _MASK_STEPS = 4
@@ -24,6 +30,10 @@ _STEPS = 8
 class RemoveBackground(Stage[Picture, Cutout]):
     """Finds the one main object and cuts it out with a soft matte and clean colours.
 
+    A picture with transparency of its own keeps it. For any other one the matte is that of a network when there is
+    one, which ``matting`` gets (``weights`` tells one file of it from another), and comes from the background's colours
+    otherwise.
+
     Raises :class:`PictureWithoutObject`. Warns ``picture.busy_background`` when the background had to be guessed,
     and ``picture.several_objects`` when a substantial other object was left out.
     """
@@ -32,9 +42,21 @@ class RemoveBackground(Stage[Picture, Cutout]):
     title = "Removing the background"
     weight = 6.0
 
+    def __init__(self, matting: Callable[[], BiRefNet] | None = None, weights: str = "") -> None:
+        self.matting = matting
+        self.weights = weights
+
+    def fingerprint(self) -> str:
+        return self.weights
+
     def run(self, value: Picture, context: StageContext) -> Cutout:
         rgba = value.rgba
         transparent = has_cutout_alpha(rgba[..., 3])
+        if not transparent and self.matting is not None:
+            colours = opaque_colours(rgba) if (rgba[..., 3] < 255).any() else rgba
+            matte = self.matting().matte(np.ascontiguousarray(colours[..., :3]), context.check_cancelled)
+            rgba = np.dstack([colours[..., :3], matte])
+            transparent = True
         if transparent:
             mask = np.asarray(at_most(rgba[..., 3], _MASK_SIDE) > 127)
         else:
