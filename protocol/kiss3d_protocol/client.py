@@ -15,7 +15,8 @@ from kiss3d_protocol.address import Address, parse_address
 from kiss3d_protocol.diagnose import diagnose
 from kiss3d_protocol.errors import ConnectionFailed
 from kiss3d_protocol.framing import encode
-from kiss3d_protocol.messages import Attach, Cancel, ListJobs, Submit, Welcome
+from kiss3d_protocol.messages import Attach, Cancel, Choose, ListJobs, Submit, Welcome
+from kiss3d_protocol.models import PullModels
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.session import ClientSession, LinkChanged, LinkState, News
 from kiss3d_protocol.transport import Transport
@@ -105,6 +106,30 @@ class Client:
         """Asks for the newest jobs; the answer is a :class:`JobList`. Raises ValueError for a limit out of range."""
         request = ListJobs(limit)
         self._command(lambda: self._session.list_jobs(request.limit))
+
+    def choose(self, job: str, indices: Sequence[int]) -> None:
+        """Chooses among the bundles of a job that waits for it (:class:`BundlesReady`); indices count from 0.
+
+        Raises ValueError for what is no job id or index.
+        """
+        choice = Choose(job, tuple(indices))
+        self._command(lambda: self._session.choose(choice.job, choice.indices))
+
+    def list_models(self) -> None:
+        """Asks for the backend's models; the answer is a :class:`ModelList`."""
+        self._command(self._session.list_models)
+
+    def pull_models(self, preset: str | None = None, entries: Sequence[str] = ()) -> None:
+        """Gets what is missing of a preset's models and of the named entries; joins a pull that runs.
+
+        News are :class:`PullProgress` and one of :data:`kiss3d_protocol.models.PULL_ENDS`, or a :class:`Refused`.
+        """
+        pull = PullModels(preset, tuple(entries))
+        self._command(lambda: self._session.pull_models(pull))
+
+    def cancel_pull(self) -> None:
+        """Asks for the end of the pull; :class:`PullCancelled` says that it has ended."""
+        self._command(self._session.cancel_pull)
 
     def close(self) -> None:
         """Ends the thread and the connection. What was asked before still leaves."""

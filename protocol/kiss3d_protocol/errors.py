@@ -17,7 +17,9 @@
     ├── ParamsError
     │   ├── ParamsInvalid               params.invalid
     │   ├── PresetUnknown               params.preset_unknown
-    │   └── PresetUnavailable           params.preset_unavailable
+    │   ├── PresetUnavailable           params.preset_unavailable
+    │   ├── RecipeUnknown               params.recipe_unknown
+    │   └── RecipeUnavailable           params.recipe_unavailable
     ├── ConnectionFailed
     │   ├── AddressInvalid              connect.address_invalid
     │   ├── BackendUnreachable          connect.unreachable
@@ -32,6 +34,7 @@
     │   ├── JobUnknown                  job.unknown
     │   ├── JobConflict                 job.conflict
     │   ├── QueueFull                   job.queue_full
+    │   ├── JobNotWaiting               job.not_waiting
     │   ├── JobCancelled                job.cancelled
     │   ├── StageFailed                 job.stage_failed
     │   ├── OutOfMemory                 job.out_of_memory
@@ -176,6 +179,18 @@ class PresetUnavailable(ParamsError):
     default_remedy = "Choose the draft preset, which runs on every machine."
 
 
+class RecipeUnknown(ParamsError):
+    code = "params.recipe_unknown"
+    exit_code = 33
+    default_remedy = "Choose one of the recipes that the backend knows."
+
+
+class RecipeUnavailable(ParamsError):
+    code = "params.recipe_unavailable"
+    exit_code = 34
+    default_remedy = "Choose the recipe 'image_to_3d' with the draft preset, which runs on every machine."
+
+
 class ConnectionFailed(Kiss3DError):
     """The backend cannot be talked to."""
 
@@ -257,6 +272,12 @@ class QueueFull(JobError):
 class JobCancelled(JobError):
     code = "job.cancelled"
     exit_code = 63
+
+
+class JobNotWaiting(JobError):
+    code = "job.not_waiting"
+    exit_code = 69
+    default_remedy = "Choose while the job shows its bundles, and only once."
 
 
 class StageFailed(JobError):

@@ -13,8 +13,9 @@ from cattrs.gen import make_dict_structure_fn
 from cattrs.strategies import configure_tagged_union
 
 from kiss3d_protocol.errors import Kiss3DError, MessageMalformed, MessageTooLarge, ProtocolVersionMismatch
-from kiss3d_protocol.messages import TAGS, ClientMessage, JobEvent, ServerMessage, blob_refs, is_job_id
+from kiss3d_protocol.messages import TAGS, ClientMessage, JobEvent, ServerMessage, blob_refs
 from kiss3d_protocol.payloads import MAX_BLOBS, Blob, check_blobs
+from kiss3d_protocol.validation import is_job_id
 from kiss3d_protocol.version import PROTOCOL_MAJOR
 
 MAGIC_PREFIX = b"K3D"

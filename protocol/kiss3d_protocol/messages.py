@@ -6,49 +6,35 @@ writes.
 
 from __future__ import annotations
 
-import math
-import re
-import uuid
-from typing import Any, Literal
+from typing import Literal
 
 from attrs import field, frozen, validators
 
-from kiss3d_protocol.params import GenerateParams
+from kiss3d_protocol.models import (
+    CancelPull,
+    ListModels,
+    ModelList,
+    PullCancelled,
+    PullFailed,
+    PullFinished,
+    PullModels,
+    PullProgress,
+)
+from kiss3d_protocol.params import DEFAULT_RECIPE, MAX_BUNDLES, GenerateParams
 from kiss3d_protocol.payloads import ArrayRef, ImageRef, MeshRef, expect_backend_image
+from kiss3d_protocol.validation import MAX_NAME as MAX_NAME
+from kiss3d_protocol.validation import MAX_TEXT as MAX_TEXT
+from kiss3d_protocol.validation import amount, finite, fraction, long_text, name_text, not_negative, sha256_text
+from kiss3d_protocol.validation import is_job_id as is_job_id
+from kiss3d_protocol.validation import new_job_id as new_job_id
+from kiss3d_protocol.validation import uuid_text as job_text
 
-MAX_NAME = 256
-MAX_TEXT = 16_384
 MAX_LISTED_JOBS = 1000
+MAX_VIEWS = 4
 
 JobState = Literal["queued", "running", "finished", "failed", "cancelled"]
 Quality = Literal["coarse", "refined", "final"]
 DeviceKind = Literal["cpu", "cuda", "mps"]
-
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_job = validators.matches_re(_UUID)
-_name = validators.max_len(MAX_NAME)
-_text = validators.max_len(MAX_TEXT)
-_fraction = [validators.ge(0.0), validators.le(1.0)]
-_not_negative = validators.ge(0)
-
-
-def _finite(_: object, attribute: Any, value: float | None) -> None:
-    if value is not None and not math.isfinite(value):
-        raise ValueError(f"'{attribute.name}' must be finite: {value}")
-
-
-_seconds = [_not_negative, _finite]
-
-
-def new_job_id() -> str:
-    """A job id: a random UUID in its canonical lower-case form."""
-    return str(uuid.uuid4())
-
-
-def is_job_id(text: str) -> bool:
-    """Whether a text is a UUID in that form."""
-    return _UUID.fullmatch(text) is not None
-
 
 # ---------------------------------------------------------------------------------------------- parts
 
@@ -58,7 +44,7 @@ class Device:
     """What the backend computes on. Memory in bytes; VRAM is None where there is no such thing."""
 
     kind: DeviceKind
-    name: str = field(validator=_name)
+    name: str = field(validator=name_text)
     vram_total: int | None
     vram_free: int | None
     ram_total: int
@@ -67,42 +53,54 @@ class Device:
 
 @frozen
 class PresetOffer:
-    """Whether the backend can run a preset, and the reason in a sentence when it cannot."""
+    """Whether the backend can run a preset, and the reason in a sentence when it cannot.
 
-    name: str = field(validator=_name)
-    title: str = field(validator=_name)
+    ``bytes_to_get``: what is missing of its models.
+    """
+
+    name: str = field(validator=name_text)
+    title: str = field(validator=name_text)
     offered: bool
-    reason: str = field(default="", validator=_text)
+    reason: str = field(default="", validator=long_text)
     missing_models: tuple[str, ...] = ()
+    bytes_to_get: int = field(default=0, validator=not_negative)
+
+
+@frozen
+class BundleOffer:
+    """One of the bundles that a job made on its way, and the seed that it was made with."""
+
+    image: ImageRef
+    seed: int = field(validator=not_negative)
 
 
 @frozen
 class StageTime:
     """How long one stage ran, in seconds of wall-clock time."""
 
-    stage: str = field(validator=_name)
-    title: str = field(validator=_name)
-    seconds: float = field(validator=_seconds)
+    stage: str = field(validator=name_text)
+    title: str = field(validator=name_text)
+    seconds: float = field(validator=amount)
 
 
 @frozen
 class WarningNote:
     """A warning that was given in a job."""
 
-    code: str = field(validator=_name)
-    message: str = field(validator=_text)
-    remedy: str = field(default="", validator=_text)
+    code: str = field(validator=name_text)
+    message: str = field(validator=long_text)
+    remedy: str = field(default="", validator=long_text)
 
 
 @frozen
 class JobReport:
     """The account of a finished job: what ran, from what, how long."""
 
-    recipe: str = field(validator=_name)
-    preset: str = field(validator=_name)
+    recipe: str = field(validator=name_text)
+    preset: str = field(validator=name_text)
     seed: int
-    picture_sha256: str = field(validator=validators.matches_re(r"[0-9a-f]{64}"))
-    seconds: float = field(validator=_seconds)
+    picture_sha256: str = field(validator=sha256_text)
+    seconds: float = field(validator=amount)
     stages: tuple[StageTime, ...]
     warnings: tuple[WarningNote, ...]
     versions: dict[str, str]
@@ -112,18 +110,19 @@ class JobReport:
 class JobSummary:
     """One line of a job list. Times in seconds since 1970."""
 
-    job: str = field(validator=_job)
-    name: str = field(validator=_name)
+    job: str = field(validator=job_text)
+    name: str = field(validator=name_text)
     state: JobState
-    preset: str = field(validator=_name)
+    preset: str = field(validator=name_text)
     seed: int
-    created: float = field(validator=_finite)
-    started: float | None = field(validator=_finite)
-    finished: float | None = field(validator=_finite)
-    stage: str = field(validator=_name)
-    fraction: float = field(validator=_fraction)
-    last_number: int = field(validator=_not_negative)
-    error: str = field(default="", validator=_name)
+    created: float = field(validator=finite)
+    started: float | None = field(validator=finite)
+    finished: float | None = field(validator=finite)
+    stage: str = field(validator=name_text)
+    fraction: float = field(validator=fraction)
+    last_number: int = field(validator=not_negative)
+    error: str = field(default="", validator=name_text)
+    recipe: str = field(default=DEFAULT_RECIPE, validator=name_text)
 
 
 # ---------------------------------------------------------------------------------------------- client
@@ -134,7 +133,7 @@ class Hello:
     """Opens a connection. ``client`` is name/version."""
 
     protocol: str = field(validator=validators.max_len(32))
-    client: str = field(validator=_name)
+    client: str = field(validator=name_text)
 
 
 @frozen
@@ -144,27 +143,32 @@ class Ping:
 
 @frozen
 class Submit:
-    """Makes a job from a picture (the file's bytes as the one blob)."""
+    """Makes a job. Which of ``picture``, ``views`` and ``mesh`` it takes depends on the recipe.
 
-    job: str = field(validator=_job)
-    name: str = field(validator=_name)
+    Pictures travel as the bytes of their files. ``views``: one bundle picture, or four views.
+    """
+
+    job: str = field(validator=job_text)
+    name: str = field(validator=name_text)
     params: GenerateParams
-    picture: ImageRef
+    picture: ImageRef | None = None
+    views: tuple[ImageRef, ...] = field(default=(), validator=validators.max_len(MAX_VIEWS))
+    mesh: MeshRef | None = None
 
 
 @frozen
 class Cancel:
     """Stops a job, whether it waits or runs."""
 
-    job: str = field(validator=_job)
+    job: str = field(validator=job_text)
 
 
 @frozen
 class Attach:
     """Asks for the events with a number greater than ``after``, and for those to come."""
 
-    job: str = field(validator=_job)
-    after: int = field(default=0, validator=_not_negative)
+    job: str = field(validator=job_text)
+    after: int = field(default=0, validator=not_negative)
 
 
 @frozen
@@ -174,7 +178,15 @@ class ListJobs:
     limit: int = field(default=100, validator=[validators.ge(1), validators.le(MAX_LISTED_JOBS)])
 
 
-ClientMessage = Hello | Ping | Submit | Cancel | Attach | ListJobs
+@frozen
+class Choose:
+    """Answers :class:`BundlesReady` of a job that waits: the bundles, by index, that meshes are made of."""
+
+    job: str = field(validator=job_text)
+    indices: tuple[int, ...] = field(validator=validators.deep_iterable(not_negative, validators.max_len(MAX_BUNDLES)))
+
+
+ClientMessage = Hello | Ping | Submit | Cancel | Attach | ListJobs | Choose | ListModels | PullModels | CancelPull
 
 # ---------------------------------------------------------------------------------------------- server
 
@@ -184,30 +196,31 @@ class Welcome:
     """Who the backend is and what it offers. ``instance`` is new with every start."""
 
     protocol: str = field(validator=validators.max_len(32))
-    server: str = field(validator=_name)
-    instance: str = field(validator=_job)
+    server: str = field(validator=name_text)
+    instance: str = field(validator=job_text)
     heartbeat_seconds: float = field(validator=[validators.gt(0), validators.le(3600)])
     device: Device
     presets: tuple[PresetOffer, ...]
     missing_models: tuple[str, ...] = ()
+    bytes_to_get: int = field(default=0, validator=not_negative)
 
 
 @frozen
 class Pong:
     """The answer to :class:`Ping`."""
 
-    instance: str = field(validator=_job)
+    instance: str = field(validator=job_text)
 
 
 @frozen
 class Refused:
     """A message that was not carried out. ``about`` is its type, ``job`` its job if it has one."""
 
-    about: str = field(validator=_name)
-    job: str | None = field(validator=validators.optional(_job))
-    code: str = field(validator=_name)
-    message: str = field(validator=_text)
-    remedy: str = field(default="", validator=_text)
+    about: str = field(validator=name_text)
+    job: str | None = field(validator=validators.optional(job_text))
+    code: str = field(validator=name_text)
+    message: str = field(validator=long_text)
+    remedy: str = field(default="", validator=long_text)
 
 
 @frozen
@@ -221,25 +234,25 @@ class JobList:
 class Event:
     """What all events have. ``number`` 0 marks a passing event; ``time`` in seconds since 1970."""
 
-    job: str = field(validator=_job)
-    number: int = field(default=0, validator=_not_negative)
-    time: float = field(default=0.0, validator=_finite)
+    job: str = field(validator=job_text)
+    number: int = field(default=0, validator=not_negative)
+    time: float = field(default=0.0, validator=finite)
 
 
 @frozen(kw_only=True)
 class Queued(Event):
     """The job waits; ``position`` jobs stand before it."""
 
-    position: int = field(validator=_not_negative)
+    position: int = field(validator=not_negative)
 
 
 @frozen(kw_only=True)
 class StageStarted(Event):
     """Stage ``index`` of ``count`` begins. ``title`` is for people."""
 
-    stage: str = field(validator=_name)
-    title: str = field(validator=_name)
-    index: int = field(validator=_not_negative)
+    stage: str = field(validator=name_text)
+    title: str = field(validator=name_text)
+    index: int = field(validator=not_negative)
     count: int = field(validator=validators.ge(1))
 
 
@@ -247,18 +260,18 @@ class StageStarted(Event):
 class Progress(Event):
     """``step`` of ``steps`` of the stage is done, and ``fraction`` (0 to 1) of the whole job."""
 
-    stage: str = field(validator=_name)
-    step: int = field(validator=_not_negative)
+    stage: str = field(validator=name_text)
+    step: int = field(validator=not_negative)
     steps: int = field(validator=validators.ge(1))
-    fraction: float = field(validator=_fraction)
-    eta_seconds: float | None = field(default=None, validator=_finite)
+    fraction: float = field(validator=fraction)
+    eta_seconds: float | None = field(default=None, validator=finite)
 
 
 @frozen(kw_only=True)
 class Preview(Event):
     """A picture of the work so far."""
 
-    stage: str = field(validator=_name)
+    stage: str = field(validator=name_text)
     image: ImageRef
 
     def __attrs_post_init__(self) -> None:
@@ -266,20 +279,34 @@ class Preview(Event):
 
 
 @frozen(kw_only=True)
+class BundlesReady(Event):
+    """The bundles that the job has made. ``waiting``: it goes on when a :class:`Choose` comes, else with all."""
+
+    stage: str = field(validator=name_text)
+    bundles: tuple[BundleOffer, ...] = field(validator=validators.max_len(MAX_BUNDLES))
+    waiting: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        for bundle in self.bundles:
+            expect_backend_image(bundle.image)
+
+
+@frozen(kw_only=True)
 class MeshReady(Event):
-    """A mesh; each one replaces the one before."""
+    """A mesh; each one replaces the one before of the same ``bundle`` (an index into :class:`BundlesReady`)."""
 
     quality: Quality
     mesh: MeshRef
+    bundle: int = field(default=0, validator=not_negative)
 
 
 @frozen(kw_only=True)
 class WarningRaised(Event):
     """Something that the user should know, though the job goes on."""
 
-    code: str = field(validator=_name)
-    message: str = field(validator=_text)
-    remedy: str = field(default="", validator=_text)
+    code: str = field(validator=name_text)
+    message: str = field(validator=long_text)
+    remedy: str = field(default="", validator=long_text)
 
 
 @frozen(kw_only=True)
@@ -293,9 +320,9 @@ class Finished(Event):
 class Failed(Event):
     """The job failed."""
 
-    code: str = field(validator=_name)
-    message: str = field(validator=_text)
-    remedy: str = field(default="", validator=_text)
+    code: str = field(validator=name_text)
+    message: str = field(validator=long_text)
+    remedy: str = field(default="", validator=long_text)
 
 
 @frozen(kw_only=True)
@@ -303,8 +330,20 @@ class Cancelled(Event):
     """The job was cancelled."""
 
 
-JobEvent = Queued | StageStarted | Progress | Preview | MeshReady | WarningRaised | Finished | Failed | Cancelled
-ServerMessage = Welcome | Pong | Refused | JobList | JobEvent
+JobEvent = (
+    Queued
+    | StageStarted
+    | Progress
+    | Preview
+    | BundlesReady
+    | MeshReady
+    | WarningRaised
+    | Finished
+    | Failed
+    | Cancelled
+)
+PullMessage = PullProgress | PullFinished | PullFailed | PullCancelled
+ServerMessage = Welcome | Pong | Refused | JobList | ModelList | PullMessage | JobEvent
 
 TERMINAL_EVENTS = (Finished, Failed, Cancelled)
 """Exactly one of these ends a job."""
@@ -316,14 +355,24 @@ TAGS: dict[type, str] = {
     Cancel: "cancel",
     Attach: "attach",
     ListJobs: "list_jobs",
+    Choose: "choose",
+    ListModels: "list_models",
+    PullModels: "pull_models",
+    CancelPull: "cancel_pull",
     Welcome: "welcome",
     Pong: "pong",
     Refused: "refused",
     JobList: "job_list",
+    ModelList: "model_list",
+    PullProgress: "pull_progress",
+    PullFinished: "pull_finished",
+    PullFailed: "pull_failed",
+    PullCancelled: "pull_cancelled",
     Queued: "queued",
     StageStarted: "stage_started",
     Progress: "progress",
     Preview: "preview",
+    BundlesReady: "bundles_ready",
     MeshReady: "mesh_ready",
     WarningRaised: "warning",
     Finished: "finished",
@@ -336,8 +385,11 @@ TAGS: dict[type, str] = {
 def blob_refs(message: object) -> list[ArrayRef | ImageRef]:
     """The descriptors of all blobs that a message carries."""
     match message:
-        case Submit(picture=picture):
-            return [picture]
+        case Submit(picture=picture, views=views, mesh=mesh):
+            pictures = views if picture is None else (picture, *views)
+            return [*pictures, *(() if mesh is None else mesh.refs())]
+        case BundlesReady(bundles=bundles):
+            return [bundle.image for bundle in bundles]
         case Preview(image=image):
             return [image]
         case MeshReady(mesh=mesh):

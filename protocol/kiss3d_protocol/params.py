@@ -28,12 +28,48 @@ DEFAULT_PRESET = "draft"
 
 
 @frozen
+class RecipeInfo:
+    """A recipe as people see it: what comes in. ``title`` and ``description`` are short texts."""
+
+    name: str
+    title: str
+    description: str
+
+
+RECIPES: tuple[RecipeInfo, ...] = (
+    RecipeInfo("image_to_3d", "Picture", "A picture of one object"),
+    RecipeInfo("text_to_3d", "Text", "A description in words"),
+    RecipeInfo("mesh_to_3d", "Mesh", "A mesh, to be enhanced or restyled"),
+    RecipeInfo("views_to_3d", "Views", "A finished bundle picture, or four views"),
+)
+"""Every recipe of this version. Whether a backend has one is said when a job is submitted."""
+
+DEFAULT_RECIPE = "image_to_3d"
+MAX_BUNDLES = 8
+MAX_PROMPT = 4096
+FACES_RANGE = (100, 1_000_000)
+TEXTURE_SIZES = (1024, 2048, 4096)
+
+
+@frozen
 class GenerateParams:
     """Settings of one job.
 
-    ``preset``: a name of :data:`PRESETS` (the backend refuses others by name). ``seed``: 0 to
-    :data:`MAX_SEED`; the same seed, picture and preset give the same mesh on one device.
+    ``preset``: a name of :data:`PRESETS`, ``recipe`` one of :data:`RECIPES` (the backend refuses others by name).
+    ``seed``: 0 to :data:`MAX_SEED`; the same seed, input and settings give the same mesh on one device.
+    ``prompt``: what the object is, in words; empty when the backend is to describe the picture itself. ``faces``:
+    triangles of the result, and ``texture_size``: pixels on a side; None leaves them to the preset. ``bundles``: how
+    many bundles are made, with seeds that follow ``seed``; ``choose``: wait until somebody chooses among them.
     """
 
     preset: str = field(default=DEFAULT_PRESET, validator=validators.max_len(64))
     seed: int = field(default=0, validator=[validators.ge(0), validators.le(MAX_SEED)])
+    recipe: str = field(default=DEFAULT_RECIPE, validator=validators.max_len(64))
+    prompt: str = field(default="", validator=validators.max_len(MAX_PROMPT))
+    faces: int | None = field(
+        default=None,
+        validator=validators.optional([validators.ge(FACES_RANGE[0]), validators.le(FACES_RANGE[1])]),
+    )
+    texture_size: int | None = field(default=None, validator=validators.optional(validators.in_(TEXTURE_SIZES)))
+    bundles: int = field(default=1, validator=[validators.ge(1), validators.le(MAX_BUNDLES)])
+    choose: bool = False

@@ -25,6 +25,7 @@ from kiss3d_protocol.messages import (
     TERMINAL_EVENTS,
     Attach,
     Cancel,
+    Choose,
     ClientMessage,
     Event,
     Hello,
@@ -37,6 +38,7 @@ from kiss3d_protocol.messages import (
     Submit,
     Welcome,
 )
+from kiss3d_protocol.models import PULL_ENDS, CancelPull, ListModels, ModelList, PullModels
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_MAJOR, PROTOCOL_VERSION, major_of
 
@@ -64,7 +66,7 @@ class LinkChanged:
 
 @frozen
 class Received:
-    """A message for the user of the client: an event, a refusal or a job list, with its blobs."""
+    """A message for the user of the client: an event, a refusal, a list or word of a pull, with its blobs."""
 
     message: ServerMessage
     blobs: Sequence[Blob] = ()
@@ -78,6 +80,7 @@ class _Followed:
     """A job whose events the user wants. ``submit`` is kept until it has been answered.
 
     ``asked``: missing events have been asked for. ``cancel``: the user wants its end; said again after every loss.
+    ``choice``: what the user chose, said again until an event has answered it.
     """
 
     last_number: int
@@ -85,6 +88,7 @@ class _Followed:
     blobs: Sequence[Blob] = ()
     asked: bool = False
     cancel: bool = False
+    choice: Choose | None = None
 
 
 class ClientSession:
@@ -97,6 +101,8 @@ class ClientSession:
         self.outgoing: deque[list[Blob]] = deque()
         self.news: deque[News] = deque()
         self._followed: dict[str, _Followed] = {}
+        self._pulls: list[PullModels] = []
+        self._cancel_pull = False
         self._waiting: deque[ClientMessage] = deque()
         self._next_hello = 0.0
         self._last_heard = 0.0
@@ -129,6 +135,36 @@ class ClientSession:
     def list_jobs(self, limit: int) -> None:
         """Asks for a job list."""
         self._send_or_keep(ListJobs(limit))
+
+    def choose(self, job: str, indices: Sequence[int]) -> None:
+        """Chooses among the bundles of a job; said again after a loss while nothing has answered it."""
+        choice = Choose(job, tuple(indices))
+        followed = self._followed.get(job)
+        if followed is None:
+            self._send_or_keep(choice)
+            return
+        followed.choice = choice
+        if self.state is LinkState.CONNECTED:
+            self._send(choice)
+
+    def list_models(self) -> None:
+        """Asks for a model list."""
+        self._send_or_keep(ListModels())
+
+    def pull_models(self, pull: PullModels) -> None:
+        """Gets models and follows the pull to its end, also over losses."""
+        self._cancel_pull = False
+        if pull not in self._pulls:
+            self._pulls.append(pull)
+        if self.state is LinkState.CONNECTED:
+            self._send(pull)
+
+    def cancel_pull(self) -> None:
+        """Asks the backend to stop the pull; asks again after a loss until its end has come."""
+        self._pulls.clear()
+        self._cancel_pull = True
+        if self.state is LinkState.CONNECTED:
+            self._send(CancelPull())
 
     # -- what happens -------------------------------------------------------------------------------
 
@@ -176,21 +212,23 @@ class ClientSession:
             case Pong():
                 if self.welcome is not None and message.instance != self.welcome.instance:
                     self._lose(now)
-            case JobList():
+            case JobList() | ModelList():
                 self.news.append(Received(message))
-            case _:
+            case Event():
                 self._event(message, blobs)
+            case _:
+                self._pull_news(message)
 
     def _welcomed(self, welcome: Welcome, now: float) -> None:
         if major_of(welcome.protocol) != PROTOCOL_MAJOR:
             self._fail(version_mismatch(welcome.protocol))
             return
-        # The answer to a repeated hello: the same backend, though its free memory may have changed.
-        repeated = (
-            self.state is LinkState.CONNECTED and self.welcome is not None and self.welcome.instance == welcome.instance
-        )
+        before = self.welcome if self.state is LinkState.CONNECTED else None
         self.state, self.welcome, self._last_sent = LinkState.CONNECTED, welcome, now
-        if repeated:
+        if before is not None and before.instance == welcome.instance:
+            # The same backend. Its free memory may have changed, which is no news; what it offers is.
+            if (before.presets, before.missing_models) != (welcome.presets, welcome.missing_models):
+                self.news.append(LinkChanged(self.state, welcome))
             return
         self.news.append(LinkChanged(self.state, welcome))
         for job, followed in self._followed.items():
@@ -201,6 +239,12 @@ class ClientSession:
                 self._send(Attach(job, followed.last_number))
             if followed.cancel:
                 self._send(Cancel(job))
+            elif followed.choice is not None:
+                self._send(followed.choice)
+        for pull in self._pulls:
+            self._send(pull)
+        if self._cancel_pull:
+            self._send(CancelPull())
         while self._waiting:
             self._send(self._waiting.popleft())
 
@@ -213,6 +257,11 @@ class ClientSession:
         else:
             if refused.job is not None and refused.about in ("submit", "attach"):
                 self._followed.pop(refused.job, None)
+            elif refused.job is not None and refused.about == "choose" and refused.job in self._followed:
+                self._followed[refused.job].choice = None
+            elif refused.about == "pull_models" and self._pulls:
+                # They are answered in order, and those that were not refused are the backend's business now.
+                self._pulls.pop()
             self.news.append(Received(refused))
 
     def _event(self, event: Event, blobs: Sequence[Blob]) -> None:
@@ -229,10 +278,20 @@ class ClientSession:
                     followed.asked = True
                     self._send(Attach(event.job, followed.last_number))
                 return
-            followed.last_number, followed.asked = event.number, False
+            followed.last_number, followed.asked, followed.choice = event.number, False, None
         if isinstance(event, TERMINAL_EVENTS):
             del self._followed[event.job]
         self.news.append(Received(event, blobs))  # pyright: ignore[reportArgumentType]
+
+    def _pull_news(self, message: ServerMessage) -> None:
+        if not self._pulls and not self._cancel_pull:
+            return
+        if isinstance(message, PULL_ENDS):
+            self._pulls.clear()
+            self._cancel_pull = False
+        elif self._cancel_pull:
+            return
+        self.news.append(Received(message))
 
     def _lose(self, now: float) -> None:
         self.state, self._next_hello = LinkState.LOST, now

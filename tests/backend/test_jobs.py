@@ -131,8 +131,8 @@ class TestStore:
             JobStore(data_dir.database)
 
     def test_a_transaction_is_kept_whole_or_not_at_all(self, store: JobStore, book: JobBook, make_submit):
-        submit, blob = make_submit()
-        book.submit(submit, blob)
+        submit, *blobs = make_submit()
+        book.submit(submit, blobs)
 
         def half() -> None:
             with store.transaction():
@@ -146,13 +146,13 @@ class TestStore:
 
 class TestBook:
     def test_life_of_a_job(self, book: JobBook, make_submit):
-        submit, blob = make_submit(seed=5)
-        (queued,) = book.submit(submit, blob)
+        submit, *blobs = make_submit(seed=5)
+        (queued,) = book.submit(submit, blobs)
         assert isinstance(queued.event, Queued)
         assert queued.event.number == 1
         record = book.take_next()
         assert record is not None
-        assert (record.state, record.attempts, record.seed) == ("running", 1, 5)
+        assert (record.state, record.attempts, record.params.seed) == ("running", 1, 5)
         assert book.record(started(submit.job))[0].event.number == 2
         progress = Progress(job=submit.job, stage="inflate", step=1, steps=2, fraction=0.5)
         (passing,) = book.record(Posted(progress))
@@ -164,8 +164,8 @@ class TestBook:
         assert book.store.get(submit.job).fraction == 1.0
 
     def test_stored_events_are_the_messages_that_were_sent(self, book: JobBook, make_submit):
-        submit, blob = make_submit()
-        sent = book.submit(submit, blob)
+        submit, *blobs = make_submit()
+        sent = book.submit(submit, blobs)
         book.take_next()
         sent += book.record(started(submit.job)) + book.record(failed(submit.job))
         stored, progress = book.history(submit.job, after=0)
@@ -174,17 +174,17 @@ class TestBook:
         assert [event.number for event in book.history(submit.job, after=2)[0]] == [3]
 
     def test_submit_is_idempotent(self, book: JobBook, make_submit):
-        submit, blob = make_submit(seed=1)
-        assert book.submit(submit, blob)
-        assert book.submit(submit, blob) == []
+        submit, *blobs = make_submit(seed=1)
+        assert book.submit(submit, blobs)
+        assert book.submit(submit, blobs) == []
         other, _ = make_submit(seed=2, job=submit.job)
         with pytest.raises(JobConflict):
-            book.submit(other, blob)
+            book.submit(other, blobs)
         assert len(book.positions()) == 1
 
     def test_only_the_first_end_counts(self, book: JobBook, make_submit):
-        submit, blob = make_submit()
-        book.submit(submit, blob)
+        submit, *blobs = make_submit()
+        book.submit(submit, blobs)
         book.take_next()
         book.record(failed(submit.job))
         assert book.record(finished(submit.job)) == []
@@ -193,10 +193,10 @@ class TestBook:
         assert (record.state, record.error) == ("failed", "job.worker_died")
 
     def test_cancel_waiting(self, book: JobBook, make_submit):
-        first, blob = make_submit()
+        first, *blobs = make_submit()
         second, _ = make_submit()
-        book.submit(first, blob)
-        book.submit(second, blob)
+        book.submit(first, blobs)
+        book.submit(second, blobs)
         (cancelled,) = book.cancel_waiting(first.job)
         assert isinstance(cancelled.event, Cancelled)
         assert book.cancel_waiting(first.job) == []
@@ -204,10 +204,11 @@ class TestBook:
 
     def test_a_full_queue_stores_nothing(self, store: JobStore, data_dir: DataDir, make_submit):
         book = JobBook(store, Artifacts(data_dir.artifacts), "a", queue=JobQueue(limit=1))
-        book.submit(*make_submit())
-        refused, blob = make_submit()
+        submit, *blobs = make_submit()
+        book.submit(submit, blobs)
+        refused, *blobs = make_submit()
         with pytest.raises(QueueFull):
-            book.submit(refused, blob)
+            book.submit(refused, blobs)
         assert store.find(refused.job) is None
 
     def test_unknown_job(self, book: JobBook):
@@ -223,18 +224,18 @@ class TestRestart:
         return book
 
     def test_waiting_and_running_jobs_go_on(self, book: JobBook, store, data_dir, make_submit):
-        running, blob = make_submit()
+        running, *blobs = make_submit()
         waiting, _ = make_submit()
-        book.submit(running, blob)
-        book.submit(waiting, blob)
+        book.submit(running, blobs)
+        book.submit(waiting, blobs)
         book.take_next()
         after = self.crash(store, data_dir, "backend-b")
         assert [after.take_next().job, after.take_next().job] == [running.job, waiting.job]
         assert after.record(started(running.job))[0].event.number == 2
 
     def test_a_poison_job_does_not_loop(self, book: JobBook, store, data_dir, make_submit):
-        submit, blob = make_submit()
-        book.submit(submit, blob)
+        submit, *blobs = make_submit()
+        book.submit(submit, blobs)
         for attempt in range(MOST_ATTEMPTS):
             assert book.take_next() is not None, attempt
             book = self.crash(store, data_dir, f"backend-{attempt}")
@@ -242,16 +243,16 @@ class TestRestart:
         assert store.get(submit.job).error == "job.worker_died"
 
     def test_jobs_of_living_backends_are_left_alone(self, book: JobBook, store, data_dir, make_submit):
-        submit, blob = make_submit()
-        book.submit(submit, blob)
+        submit, *blobs = make_submit()
+        book.submit(submit, blobs)
         other = JobBook(store, Artifacts(data_dir.artifacts), "backend-b")
         other.adopt(lambda backend: False)
         assert other.take_next() is None
         assert store.get(submit.job).backend == "backend-a"
 
     def test_abandon(self, book: JobBook, store, make_submit):
-        submit, blob = make_submit()
-        book.submit(submit, blob)
+        submit, *blobs = make_submit()
+        book.submit(submit, blobs)
         book.abandon()
         assert store.get(submit.job).state == "cancelled"
 
@@ -271,12 +272,12 @@ book = JobBook(JobStore(data.database), Artifacts(data.artifacts), "killed")
 writer = BlobWriter()
 image = writer.image(b"picture", "image/png")
 job = "00000000-0000-4000-8000-000000000000"
-book.submit(Submit(job, "n", GenerateParams(), image), b"picture")
+book.submit(Submit(job, "n", GenerateParams(), image), [b"picture"])
 os.kill(os.getpid(), 9)
 """
         assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
         store = JobStore(data_dir.database)
         (record,) = store.unfinished()
         assert (record.state, record.last_number) == ("queued", 1)
-        assert Artifacts(data_dir.artifacts).read(record.picture) == b"picture"
+        assert Artifacts(data_dir.artifacts).read(record.inputs.picture) == b"picture"
         store.close()

@@ -15,6 +15,7 @@ from tests.fakes.backend_process import MISBEHAVING, REPOSITORY
 
 from kiss3d_backend.config import DataDir, WorkerLimits
 from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.jobs.inputs import StoredInputs
 from kiss3d_backend.worker.messages import StartJob, WorkerEvent
 from kiss3d_backend.worker.supervisor import Notice, Supervisor, WorkerState
 from kiss3d_protocol.messages import TERMINAL_EVENTS, Cancelled, Event, Failed, Finished, Progress, new_job_id
@@ -48,7 +49,7 @@ class Harness:
         self.idle()
         job = new_job_id()
         self.events.clear()
-        self.supervisor.run(StartJob(job, GenerateParams("draft", seed), self.picture))
+        self.supervisor.run(StartJob(job, GenerateParams("draft", seed), StoredInputs(self.picture)))
         return job
 
     def started(self) -> None:

@@ -57,7 +57,10 @@ class Watch:
     def preview(self, stage: str, image: NDArray[np.uint8]) -> None:
         self._told()
 
-    def mesh_ready(self, mesh: object, quality: str) -> None:
+    def bundles_ready(self, stage: str, bundles: object, waiting: bool) -> None:
+        self._told()
+
+    def mesh_ready(self, mesh: object, quality: str, bundle: int = 0) -> None:
         self._told()
         if quality == "coarse":
             self.coarse_seconds = time.monotonic() - self._started

@@ -35,6 +35,7 @@ from kiss3d_protocol.messages import (
 )
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.session import LinkChanged, LinkState, Received
+from kiss3d_protocol.version import PROTOCOL_VERSION
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_welcome_says_what_is_offered(backend: BackendProcess):
     assert not offers["quality"].offered
     assert offers["quality"].reason
     assert welcome.device.ram_total > 0
-    assert welcome.protocol == "1.0"
+    assert welcome.protocol == PROTOCOL_VERSION
 
 
 def test_a_job_from_submit_to_finish(client: Client, make_submit):

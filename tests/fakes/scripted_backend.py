@@ -55,7 +55,7 @@ from kiss3d_protocol.messages import (
     Welcome,
 )
 from kiss3d_protocol.params import PRESETS
-from kiss3d_protocol.payloads import Blob
+from kiss3d_protocol.payloads import Blob, sha256_of
 from kiss3d_protocol.version import PROTOCOL_VERSION
 
 TICK_MS = 5
@@ -127,7 +127,7 @@ class ScriptedJob:
             recipe="scripted",
             preset=params.preset,
             seed=params.seed,
-            picture_sha256=self.submit.picture.sha256,
+            picture_sha256=sha256_of(self.picture),
             seconds=0.25 * len(stages),
             stages=stages,
             warnings=tuple(self.warnings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
@@ -27,9 +28,9 @@ def png() -> bytes:
 
 @pytest.fixture
 def make_submit(png: bytes) -> SubmitMaker:
-    def make(seed: int = 0, job: str | None = None, preset: str = "draft") -> tuple[Submit, bytes]:
+    def make(seed: int = 0, job: str | None = None, preset: str = "draft", **params: Any) -> tuple[Submit, bytes]:
         writer = BlobWriter()
         image = writer.image(png, "image/png", 96, 96)
-        return Submit(job or new_job_id(), "disc.png", GenerateParams(preset, seed), image), png
+        return Submit(job or new_job_id(), "disc.png", GenerateParams(preset, seed, **params), image), png
 
     return make

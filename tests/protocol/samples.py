@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from kiss3d_protocol.messages import (
     Attach,
+    BundleOffer,
+    BundlesReady,
     Cancel,
     Cancelled,
+    Choose,
     ClientMessage,
     Device,
     Failed,
@@ -34,6 +37,17 @@ from kiss3d_protocol.messages import (
     WarningRaised,
     Welcome,
 )
+from kiss3d_protocol.models import (
+    CancelPull,
+    ListModels,
+    ModelInfo,
+    ModelList,
+    PullCancelled,
+    PullFailed,
+    PullFinished,
+    PullModels,
+    PullProgress,
+)
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.payloads import Blob, BlobWriter, MeshRef
 
@@ -47,15 +61,19 @@ TIME = 1_700_000_000.5
 Sample = tuple[ClientMessage | ServerMessage, Sequence[Blob]]
 
 
-def welcome(instance: str = INSTANCE, *, protocol: str = "1.0", heartbeat: float = 2.0, ram_free: int = 1) -> Welcome:
+def welcome(instance: str = INSTANCE, *, protocol: str = "1.1", heartbeat: float = 2.0, ram_free: int = 1) -> Welcome:
     return Welcome(
         protocol=protocol,
         server="kiss3d/0.1.0",
         instance=instance,
         heartbeat_seconds=heartbeat,
         device=Device("cuda", "A card", 24 * 2**30, 20 * 2**30, 64 * 2**30, ram_free),
-        presets=(PresetOffer("draft", "Draft", True), PresetOffer("fast", "Fast", False, "No model.", ("flux",))),
+        presets=(
+            PresetOffer("draft", "Draft", True),
+            PresetOffer("fast", "Fast", False, "No model.", ("flux",), 17_200),
+        ),
         missing_models=("flux",),
+        bytes_to_get=17_200,
     )
 
 
@@ -65,10 +83,24 @@ def submit(job: str = JOB, picture: bytes = PICTURE, seed: int = 7) -> tuple[Sub
     return Submit(job, "chair.png", GenerateParams("draft", seed), image), writer.blobs
 
 
+def submit_of_everything() -> tuple[Submit, list[Blob]]:
+    """With every input that there is, though no recipe takes them all."""
+    writer = BlobWriter()
+    params = GenerateParams("draft", 7, "views_to_3d", "a chair", 20_000, 2048, 4, True)
+    picture = writer.image(PICTURE, "image/png", 640, 480)
+    views = tuple(writer.image(b"view %d" % number, "image/webp") for number in range(4))
+    return Submit(JOB, "chair.png", params, picture, views, _mesh(writer)), writer.blobs
+
+
 def mesh_ready(job: str = JOB, number: int = 4) -> tuple[MeshReady, list[Blob]]:
     writer = BlobWriter()
+    mesh = _mesh(writer)
+    return MeshReady(job=job, number=number, time=TIME, quality="final", mesh=mesh, bundle=1), writer.blobs
+
+
+def _mesh(writer: BlobWriter) -> MeshRef:
     corners = [(-0.5, -0.5, 0.0), (0.5, -0.5, 0.0), (0.5, 0.5, 0.0), (-0.5, 0.5, 0.0)]
-    mesh = MeshRef(
+    return MeshRef(
         positions=writer.array(struct.pack("<12f", *sum(corners, ())), "<f4", (4, 3)),
         triangles=writer.array(struct.pack("<6I", 0, 1, 2, 0, 2, 3), "<u4", (2, 3)),
         uvs=writer.array(struct.pack("<6f", 0, 0, 1, 0, 1, 1), "<f4", (3, 2)),
@@ -76,7 +108,32 @@ def mesh_ready(job: str = JOB, number: int = 4) -> tuple[MeshReady, list[Blob]]:
         colours=writer.array(bytes(range(16)), "|u1", (4, 4)),
         texture=writer.image(PICTURE, "image/png", 1024, 1024),
     )
-    return MeshReady(job=job, number=number, time=TIME, quality="final", mesh=mesh), writer.blobs
+
+
+def bundles_ready(job: str = JOB, number: int = 3, *, waiting: bool = True) -> tuple[BundlesReady, list[Blob]]:
+    writer = BlobWriter()
+    bundles = tuple(
+        BundleOffer(writer.image(b"RIFF bundle %d" % seed, "image/webp", 2048, 1024), seed) for seed in (7, 8)
+    )
+    event = BundlesReady(job=job, number=number, time=TIME, stage="bundles", bundles=bundles, waiting=waiting)
+    return event, writer.blobs
+
+
+def model(name: str = "flux-schnell") -> ModelInfo:
+    return ModelInfo(
+        name=name,
+        title="Draws the bundle",
+        repository="someone/flux",
+        revision="main",
+        licence="apache-2.0",
+        gated=True,
+        presets=("fast",),
+        size=17_200,
+        have=200,
+        state="partial",
+        sha256="pinned",
+        local=True,
+    )
 
 
 def preview(job: str = JOB, number: int = 3) -> tuple[Preview, list[Blob]]:
@@ -100,28 +157,50 @@ def report() -> JobReport:
 
 def client_samples() -> list[Sample]:
     return [
-        (Hello("1.0", "blender/0.1.0"), ()),
+        (Hello("1.1", "blender/0.1.0"), ()),
         (Ping(), ()),
-        submit(),
+        submit_of_everything(),
         (Cancel(JOB), ()),
         (Attach(JOB, 3), ()),
         (ListJobs(5), ()),
+        (Choose(JOB, (0, 2)), ()),
+        (ListModels(), ()),
+        (PullModels("fast", ("flux-schnell",)), ()),
+        (CancelPull(), ()),
     ]
 
 
 def server_samples() -> list[Sample]:
     summary = JobSummary(
-        JOB, "chair.png", "running", "draft", 7, TIME, TIME + 1, None, "inflate", 0.25, 4, error="job.worker_died"
+        JOB,
+        "chair.png",
+        "running",
+        "draft",
+        7,
+        TIME,
+        TIME + 1,
+        None,
+        "inflate",
+        0.25,
+        4,
+        "job.worker_died",
+        "text_to_3d",
     )
     return [
         (welcome(), ()),
         (Pong(INSTANCE), ()),
         (Refused("submit", JOB, "job.conflict", "It is another job.", "Use another id."), ()),
         (JobList((summary,)), ()),
+        (ModelList((model(),), ("flux-schnell",)), ()),
+        (PullProgress("flux-schnell", "flux.safetensors", 200, 17_200, 1024.5, 16.25), ()),
+        (PullFinished(("flux-schnell",)), ()),
+        (PullFailed("model.gated", "It is gated.", "Accept its licence."), ()),
+        (PullCancelled(), ()),
         (Queued(job=JOB, number=1, time=TIME, position=2), ()),
         (StageStarted(job=JOB, number=2, time=TIME, stage="inflate", title="Inflating", index=1, count=3), ()),
         (Progress(job=JOB, time=TIME, stage="inflate", step=3, steps=10, fraction=0.5, eta_seconds=2.5), ()),
         preview(),
+        bundles_ready(),
         mesh_ready(),
         (WarningRaised(job=JOB, number=5, time=TIME, code="w", message="Naïve – 日本.", remedy="None."), ()),
         (Finished(job=JOB, number=6, time=TIME, report=report()), ()),

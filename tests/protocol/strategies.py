@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from kiss3d_protocol import messages as m
-from kiss3d_protocol.params import MAX_SEED, GenerateParams
-from kiss3d_protocol.payloads import BACKEND_IMAGE_TYPES, IMAGE_TYPES, Blob, BlobWriter, MeshRef
+from kiss3d_protocol import models as model_messages
+from kiss3d_protocol.params import FACES_RANGE, MAX_BUNDLES, MAX_SEED, TEXTURE_SIZES, GenerateParams
+from kiss3d_protocol.payloads import BACKEND_IMAGE_TYPES, IMAGE_TYPES, Blob, BlobWriter, ImageRef, MeshRef
 
 jobs = st.uuids().map(str)
 names = st.text(max_size=12) | st.just("é" * m.MAX_NAME)
@@ -18,7 +19,18 @@ seconds = st.floats(min_value=0, allow_infinity=False)
 fractions = st.floats(0, 1)
 counts = st.integers(0, 2**63 - 1)
 sha256s = st.binary(min_size=32, max_size=32).map(bytes.hex)
-params = st.builds(GenerateParams, names.filter(lambda text: len(text) <= 64), st.integers(0, MAX_SEED))
+short_names = names.filter(lambda text: len(text) <= 64)
+params = st.builds(
+    GenerateParams,
+    preset=short_names,
+    seed=st.integers(0, MAX_SEED),
+    recipe=short_names,
+    prompt=texts,
+    faces=st.none() | st.integers(*FACES_RANGE),
+    texture_size=st.none() | st.sampled_from(TEXTURE_SIZES),
+    bundles=st.integers(1, MAX_BUNDLES),
+    choose=st.booleans(),
+)
 models = st.lists(names, max_size=3).map(tuple)
 notes = st.builds(m.WarningNote, names, texts, texts)
 summaries = st.builds(
@@ -35,6 +47,7 @@ summaries = st.builds(
     fraction=fractions,
     last_number=counts,
     error=names,
+    recipe=names,
 )
 reports = st.builds(
     m.JobReport,
@@ -49,7 +62,7 @@ reports = st.builds(
 )
 welcomes = st.builds(
     m.Welcome,
-    protocol=st.just("1.0"),
+    protocol=st.just("1.1"),
     server=names,
     instance=jobs,
     heartbeat_seconds=st.floats(0.01, 3600),
@@ -62,8 +75,26 @@ welcomes = st.builds(
         counts,
         counts,
     ),
-    presets=st.lists(st.builds(m.PresetOffer, names, names, st.booleans(), texts, models), max_size=3).map(tuple),
+    presets=st.lists(st.builds(m.PresetOffer, names, names, st.booleans(), texts, models, counts), max_size=3).map(
+        tuple
+    ),
     missing_models=models,
+    bytes_to_get=counts,
+)
+model_infos = st.builds(
+    model_messages.ModelInfo,
+    name=names,
+    title=names,
+    repository=names,
+    revision=names,
+    licence=names,
+    gated=st.booleans(),
+    presets=models,
+    size=counts,
+    have=counts,
+    state=st.sampled_from(["missing", "partial", "present", "ready"]),
+    sha256=st.sampled_from(["known", "pinned", "unknown"]),
+    local=st.booleans(),
 )
 
 
@@ -71,8 +102,26 @@ welcomes = st.builds(
 def submits(draw: st.DrawFn) -> tuple[m.Submit, list[Blob]]:
     writer = BlobWriter()
     sides = st.integers(0, 10_000)
-    image = writer.image(draw(st.binary(max_size=50)), draw(st.sampled_from(IMAGE_TYPES)), draw(sides), draw(sides))
-    return m.Submit(draw(jobs), draw(names), draw(params), image), writer.blobs
+
+    def image() -> ImageRef:
+        data, media_type = draw(st.binary(max_size=50)), draw(st.sampled_from(IMAGE_TYPES))
+        return writer.image(data, media_type, draw(sides), draw(sides))
+
+    picture = image() if draw(st.booleans()) else None
+    views = tuple(image() for _ in range(draw(st.integers(0, m.MAX_VIEWS))))
+    mesh = _mesh(draw, writer) if draw(st.booleans()) else None
+    return m.Submit(draw(jobs), draw(names), draw(params), picture, views, mesh), writer.blobs
+
+
+@st.composite
+def bundles_ready(draw: st.DrawFn) -> tuple[m.BundlesReady, list[Blob]]:
+    writer = BlobWriter()
+    bundles = tuple(
+        m.BundleOffer(writer.image(draw(st.binary(max_size=9)), draw(st.sampled_from(BACKEND_IMAGE_TYPES))), seed)
+        for seed in draw(st.lists(counts, max_size=MAX_BUNDLES))
+    )
+    event = m.BundlesReady(**draw(_event_fields()), stage=draw(names), bundles=bundles, waiting=draw(st.booleans()))
+    return event, writer.blobs
 
 
 @st.composite
@@ -85,6 +134,14 @@ def previews(draw: st.DrawFn) -> tuple[m.Preview, list[Blob]]:
 @st.composite
 def meshes(draw: st.DrawFn) -> tuple[m.MeshReady, list[Blob]]:
     writer = BlobWriter()
+    mesh = _mesh(draw, writer)
+    qualities: list[m.Quality] = ["coarse", "refined", "final"]
+    fields = draw(_event_fields())
+    event = m.MeshReady(**fields, quality=draw(st.sampled_from(qualities)), mesh=mesh, bundle=draw(counts))
+    return event, writer.blobs
+
+
+def _mesh(draw: st.DrawFn, writer: BlobWriter) -> MeshRef:
     vertices, triangles, rows = (draw(st.integers(0, 5)) for _ in range(3))
 
     def array(dtype: str, shape: tuple[int, int]) -> Any:
@@ -93,7 +150,7 @@ def meshes(draw: st.DrawFn) -> tuple[m.MeshReady, list[Blob]]:
         return writer.array(data, dtype, shape)
 
     uvs = draw(st.sampled_from(["none", "per vertex", "per corner"]))
-    mesh = MeshRef(
+    return MeshRef(
         positions=array("<f4", (vertices, 3)),
         triangles=array("<u4", (triangles, 3)),
         uvs=None if uvs == "none" else array("<f4", (vertices if uvs == "per vertex" else rows, 2)),
@@ -101,9 +158,6 @@ def meshes(draw: st.DrawFn) -> tuple[m.MeshReady, list[Blob]]:
         colours=array("|u1", (vertices, 4)) if draw(st.booleans()) else None,
         texture=writer.image(b"x", "image/webp") if draw(st.booleans()) else None,
     )
-    qualities: list[m.Quality] = ["coarse", "refined", "final"]
-    quality = draw(st.sampled_from(qualities))
-    return m.MeshReady(**draw(_event_fields()), quality=quality, mesh=mesh), writer.blobs
 
 
 def _event_fields() -> st.SearchStrategy[dict[str, Any]]:
@@ -125,12 +179,23 @@ CLIENT = {
     m.Cancel: _alone(st.builds(m.Cancel, jobs)),
     m.Attach: _alone(st.builds(m.Attach, jobs, counts)),
     m.ListJobs: _alone(st.builds(m.ListJobs, st.integers(1, m.MAX_LISTED_JOBS))),
+    m.Choose: _alone(st.builds(m.Choose, jobs, st.lists(counts, max_size=MAX_BUNDLES).map(tuple))),
+    m.ListModels: _alone(st.just(m.ListModels())),
+    m.PullModels: _alone(st.builds(m.PullModels, st.none() | short_names, models)),
+    m.CancelPull: _alone(st.just(m.CancelPull())),
 }
 SERVER = {
     m.Welcome: _alone(welcomes),
     m.Pong: _alone(st.builds(m.Pong, jobs)),
     m.Refused: _alone(st.builds(m.Refused, names, st.none() | jobs, names, texts, texts)),
     m.JobList: _alone(st.builds(m.JobList, st.lists(summaries, max_size=2).map(tuple))),
+    m.ModelList: _alone(st.builds(m.ModelList, st.lists(model_infos, max_size=2).map(tuple), models)),
+    m.PullProgress: _alone(
+        st.builds(m.PullProgress, names, names, counts, counts, seconds, st.none() | seconds),
+    ),
+    m.PullFinished: _alone(st.builds(m.PullFinished, models)),
+    m.PullFailed: _alone(st.builds(m.PullFailed, names, texts, texts)),
+    m.PullCancelled: _alone(st.just(m.PullCancelled())),
     m.Queued: _alone(_events(m.Queued, position=counts)),
     m.StageStarted: _alone(
         _events(m.StageStarted, stage=names, title=names, index=counts, count=st.integers(1, 2**63 - 1))
@@ -146,6 +211,7 @@ SERVER = {
         )
     ),
     m.Preview: previews(),
+    m.BundlesReady: bundles_ready(),
     m.MeshReady: meshes(),
     m.WarningRaised: _alone(_events(m.WarningRaised, code=names, message=texts, remedy=texts)),
     m.Finished: _alone(_events(m.Finished, report=reports)),

@@ -80,7 +80,7 @@ def test_news_come_in_the_order_in_which_things_happened() -> None:
     transport = MemoryTransport()
     with client_on(transport) as client:
         assert client.poll() is None
-        assert sent(transport) == Hello("1.0", "test/1")
+        assert sent(transport) == Hello("1.1", "test/1")
         transport.deliver(encode(welcome()))
         assert client.connected(PATIENCE) == welcome()
         client.submit(*submit())
@@ -154,7 +154,7 @@ def test_the_users_side_does_not_wait_for_the_thread() -> None:
         assert client.wait(0.0) is None
         assert transport.sent.empty()
         transport.go_on.set()
-        assert sent(transport) == Hello("1.0", "test/1")
+        assert sent(transport) == Hello("1.1", "test/1")
 
 
 def test_what_cannot_be_sent_is_told_at_once_and_harms_nobody() -> None:

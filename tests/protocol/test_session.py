@@ -39,7 +39,7 @@ from kiss3d_protocol.messages import (
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.session import ClientSession, LinkChanged, LinkState, Received
 
-HELLO = Hello("1.0", "test/1")
+HELLO = Hello("1.1", "test/1")
 
 
 class Rig:

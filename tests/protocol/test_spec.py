@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import types
@@ -13,10 +14,11 @@ import attrs
 import pytest
 
 import kiss3d_protocol
-from kiss3d_protocol import framing, messages, payloads
+from kiss3d_protocol import framing, messages, models, params, payloads
 from kiss3d_protocol.address import parse_address
-from kiss3d_protocol.errors import ERRORS, MessageMalformed
+from kiss3d_protocol.errors import ERRORS, MessageMalformed, ParamsInvalid, RecipeUnknown
 from kiss3d_protocol.framing import CONVERTER, structure
+from kiss3d_protocol.inputs import check_inputs
 from kiss3d_protocol.messages import TAGS, ClientMessage, Event, ServerMessage
 from kiss3d_protocol.params import MAX_SEED, PRESETS, GenerateParams
 from kiss3d_protocol.version import DEFAULT_ADDRESS, PROTOCOL_VERSION
@@ -28,6 +30,8 @@ PARTS: dict[str, type] = {
     "device": messages.Device,
     "preset": messages.PresetOffer,
     "summary": messages.JobSummary,
+    "bundle": messages.BundleOffer,
+    "model": models.ModelInfo,
     "report": messages.JobReport,
     "stage": messages.StageTime,
     "note": messages.WarningNote,
@@ -49,7 +53,7 @@ def _section(number: int) -> str:
 def _rows(text: str) -> list[list[str]]:
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     rows = [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-    return [row for row in rows if row[0] not in ("type", "map", "what", "frame", "---")]
+    return [row for row in rows if row[0] not in ("type", "map", "what", "frame", "recipe", "---")]
 
 
 def _fields(cell: str) -> dict[str, tuple[str, Any]]:
@@ -123,7 +127,7 @@ def test_fields_and_defaults_agree(name: str) -> None:
 def test_types_agree(name: str) -> None:
     hints = typing.get_type_hints(CLASSES[name])
     for field, (wording, _) in TABLES[name].items():
-        plain = re.sub(r" (≥|>|-?\d+ …).*", "", wording)
+        plain = re.sub(r",? (≥ \d+|> \d+ … \d+|-?\d+ … \d+)", "", wording)
         plain = re.sub(r"\b(uuid|sha256)\b", "str", plain)
         if field in ("media_type", "dtype"):
             values = payloads.IMAGE_TYPES if field == "media_type" else payloads.ITEM_SIZES
@@ -148,6 +152,8 @@ def _value(field: str, wording: str) -> Any:
         return []
     if wording.startswith("map of"):
         return {}
+    if " or nil" in wording:
+        return None
     kind = wording.split(" ")[0]
     if kind in PARTS:
         return _mesh() if kind == "mesh" else _example(kind)
@@ -225,7 +231,8 @@ def test_texts_are_limited_as_the_page_says(name: str) -> None:
         if wording != "str":
             continue
         most = messages.MAX_TEXT if field in ("message", "remedy", "reason") else messages.MAX_NAME
-        most = 32 if field == "protocol" else 64 if (name, field) == ("params", "preset") else most
+        most = {"protocol": 32, "prompt": params.MAX_PROMPT}.get(field, most)
+        most = 64 if (name, field) in (("params", "preset"), ("params", "recipe")) else most
         CONVERTER.structure({**good, field: "ä" * most}, CLASSES[name])
         with pytest.raises(ValueError, match=field):
             CONVERTER.structure({**good, field: "ä" * (most + 1)}, CLASSES[name])
@@ -233,7 +240,82 @@ def test_texts_are_limited_as_the_page_says(name: str) -> None:
 
 def test_presets_seeds_and_codes_of_the_page_are_those_of_the_code() -> None:
     *most, last = (f"`{preset.name}`" for preset in PRESETS)
-    assert f"The presets of version 1.0 are {', '.join(most)} and {last}." in SPEC
+    assert f"The presets of version {PROTOCOL_VERSION} are {', '.join(most)} and {last}." in SPEC
     assert TABLES["params"]["seed"][0] == f"int 0 … {MAX_SEED}"
     for code in re.findall(r"`((?:protocol|job|params|connect|backend)\.\w+)`", SPEC):
         assert code in ERRORS
+    sizes = params.TEXTURE_SIZES
+    assert f"`texture_size` is {sizes[0]}, {sizes[1]} or {sizes[2]}." in SPEC
+    assert TABLES["params"]["faces"][0] == "int or nil, {} … {}".format(*params.FACES_RANGE)
+
+
+def test_limits_of_version_1_1_agree() -> None:
+    limits = {row[0]: row[1] for row in _rows(_section(2))}
+    assert limits["`prompt` in `params`"] == f"{params.MAX_PROMPT:,} characters"
+    assert limits["`views` in `submit`"] == str(messages.MAX_VIEWS)
+    assert limits["`bundles` in `bundles_ready`, `indices` in `choose`"] == str(params.MAX_BUNDLES)
+    assert limits["`entries` in `pull_models`"] == str(models.MAX_PULLED)
+    image = payloads.ImageRef(0, "image/png", 1, 1, "0" * 64)
+    with pytest.raises(ValueError, match="indices"):
+        messages.Choose(JOB, (0,) * (params.MAX_BUNDLES + 1))
+    with pytest.raises(ValueError, match="indices"):
+        messages.Choose(JOB, (-1,))
+    with pytest.raises(ValueError, match="entries"):
+        models.PullModels(None, ("a",) * (models.MAX_PULLED + 1))
+    with pytest.raises(ValueError, match="bundles"):
+        bundles = (messages.BundleOffer(image, 1),) * (params.MAX_BUNDLES + 1)
+        messages.BundlesReady(job=JOB, stage="s", bundles=bundles)
+
+
+INPUTS = [row for row in _rows(_section(4)) if row[0] != "recipe"]
+
+
+def test_every_recipe_is_in_the_table_of_inputs() -> None:
+    assert [row[0].strip("`") for row in INPUTS] == [recipe.name for recipe in params.RECIPES]
+
+
+@pytest.mark.parametrize("given", list(itertools.product([False, True], repeat=4)))
+@pytest.mark.parametrize("row", INPUTS, ids=lambda row: row[0].strip("`"))
+def test_inputs_are_checked_as_the_table_says(row: list[str], given: tuple[bool, ...]) -> None:
+    recipe, *uses = row
+    image = payloads.ImageRef(0, "image/png", 1, 1, "0" * 64)
+    mesh = CONVERTER.structure(_mesh(), payloads.MeshRef)
+    picture, prompt, with_mesh, views = given
+    submit = messages.Submit(
+        JOB,
+        "x",
+        GenerateParams(recipe=recipe.strip("`"), prompt="a chair" if prompt else " \n"),
+        image if picture else None,
+        (image,) * 4 if views else (),
+        mesh if with_mesh else None,
+    )
+    right = all(use == "allowed" or (use == "needed") == there for use, there in zip(uses, given, strict=True))
+    if right:
+        check_inputs(submit)
+    else:
+        with pytest.raises(ParamsInvalid, match=recipe.strip("`")):
+            check_inputs(submit)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_views_are_one_or_four(count: int) -> None:
+    image = payloads.ImageRef(0, "image/png", 1, 1, "0" * 64)
+    submit = messages.Submit(JOB, "x", GenerateParams(recipe="views_to_3d"), None, (image,) * count)
+    if count in (1, 4):
+        check_inputs(submit)
+    else:
+        with pytest.raises(ParamsInvalid, match=f"not {count}"):
+            check_inputs(submit)
+
+
+@pytest.mark.parametrize("asked", [{"bundles": 2}, {"choose": True}])
+def test_finished_views_leave_nothing_to_choose(asked: dict[str, Any]) -> None:
+    image = payloads.ImageRef(0, "image/png", 1, 1, "0" * 64)
+    with pytest.raises(ParamsInvalid, match="nothing to choose"):
+        check_inputs(messages.Submit(JOB, "x", GenerateParams(recipe="views_to_3d", **asked), None, (image,)))
+
+
+def test_an_unknown_recipe_is_named() -> None:
+    with pytest.raises(RecipeUnknown, match="'alchemy'") as caught:
+        check_inputs(messages.Submit(JOB, "x", GenerateParams(recipe="alchemy")))
+    assert all(recipe.name in caught.value.remedy for recipe in params.RECIPES)

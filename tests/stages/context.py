@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_backend.pipeline.clock import JobClock
-from kiss3d_backend.pipeline.events import MeshQuality
+from kiss3d_backend.pipeline.events import BundleCandidate, MeshQuality
 from kiss3d_backend.pipeline.stage import StageContext
 
 
@@ -27,7 +28,10 @@ class Record:
     def preview(self, stage: str, image: np.ndarray) -> None:
         self.events.append(("preview", stage, image))
 
-    def mesh_ready(self, mesh: Mesh, quality: MeshQuality) -> None:
+    def bundles_ready(self, stage: str, bundles: Sequence[BundleCandidate], waiting: bool) -> None:
+        self.events.append(("bundles", stage, tuple(bundles), waiting))
+
+    def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
         self.events.append(("mesh", mesh, quality))
 
     def warning(self, code: str, message: str, remedy: str) -> None:

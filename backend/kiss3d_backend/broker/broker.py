@@ -9,19 +9,25 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 
 from kiss3d_backend.broker.outbox import Letter
+from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.sessions import Session, Sessions
 from kiss3d_backend.jobs.book import JobBook, Posted
-from kiss3d_backend.models.offers import check_preset
+from kiss3d_backend.models.offers import check_offer
+from kiss3d_backend.models.overview import model_infos, names_to_pull
+from kiss3d_backend.models.pull_process import PullNotice
 from kiss3d_backend.worker.messages import StartJob, WorkerEvent
 from kiss3d_backend.worker.supervisor import Notice, Supervisor, WorkerState
-from kiss3d_protocol.errors import DataDirectoryUnusable, HelloRequired, Kiss3DError
+from kiss3d_protocol.errors import DataDirectoryUnusable, HelloRequired, JobNotWaiting, Kiss3DError
 from kiss3d_protocol.framing import decode_client, peek, version_mismatch
+from kiss3d_protocol.inputs import check_inputs
 from kiss3d_protocol.messages import (
     TAGS,
     Attach,
     Cancel,
+    Choose,
     ClientMessage,
     Failed,
     Hello,
@@ -29,39 +35,45 @@ from kiss3d_protocol.messages import (
     ListJobs,
     Ping,
     Pong,
+    PullMessage,
     Refused,
     ServerMessage,
     Submit,
     Welcome,
 )
-from kiss3d_protocol.params import GenerateParams
+from kiss3d_protocol.models import PULL_ENDS, CancelPull, ListModels, ModelList, PullCancelled, PullModels
 from kiss3d_protocol.payloads import Blob
-from kiss3d_protocol.version import PROTOCOL_MAJOR, major_of
+from kiss3d_protocol.version import PROTOCOL_MAJOR, major_of, minor_of
 
 _log = logging.getLogger(__name__)
 
 
 class Broker:
-    """Joins clients, jobs and the worker.
+    """Joins clients, jobs, the worker and the pull of model files.
 
-    ``welcome`` makes the present welcome message; ``check_picture`` raises for bytes that are no usable picture.
+    ``data_dir`` is where the models' own files lie. ``welcome`` makes the present welcome message; ``check_submit``
+    raises for pictures and meshes that nobody could use.
     """
 
     def __init__(
         self,
         book: JobBook,
         supervisor: Supervisor,
+        pulls: Pulls,
         sessions: Sessions,
         instance: str,
+        data_dir: Path,
         welcome: Callable[[], Welcome],
-        check_picture: Callable[[bytes], object],
+        check_submit: Callable[[Submit, Sequence[Blob]], object],
     ) -> None:
         self.sessions = sessions
         self._book = book
         self._supervisor = supervisor
+        self._pulls = pulls
+        self._data_dir = data_dir
         self._instance = instance
         self._welcome = welcome
-        self._check_picture = check_picture
+        self._check_submit = check_submit
 
     def receive(self, identity: bytes, frames: Sequence[Blob], now: float) -> ServerMessage | None:
         """Carries out a client's message. Returns an answer for a peer that has no session, and no other."""
@@ -82,13 +94,19 @@ class Broker:
             session.outbox.put(Letter(refused))
         return None
 
-    def hear(self, notice: Notice) -> None:
-        """Takes a word of the worker."""
-        self._take(self._supervisor.handle(notice))
+    def hear(self, notice: Notice | PullNotice) -> None:
+        """Takes a word of the worker, or of the pull."""
+        if isinstance(notice, Notice):
+            self._take(self._supervisor.handle(notice))
+            return
+        message = self._pulls.hear(notice)
+        if message is not None:
+            self._tell_pull(message)
 
     def tick(self, now: float) -> None:
         """Does what is due: the worker's care, the next job, silent clients."""
         self._take(self._supervisor.tick())
+        self._pulls.tick()
         self._start_next()
         for session in self.sessions.expire(now):
             _log.info("client %s has gone", session.client)
@@ -99,7 +117,7 @@ class Broker:
         if isinstance(message, Hello):
             if major_of(message.protocol) != PROTOCOL_MAJOR:
                 raise version_mismatch(message.protocol)
-            session = self.sessions.open(identity, message.client, now)
+            session = self.sessions.open(identity, message.client, now, minor_of(message.protocol))
             # A client that waited for this backend repeated its hello; one welcome answers them all.
             if not session.outbox.holds(Welcome):
                 session.outbox.put(Letter(self._welcome()))
@@ -110,7 +128,7 @@ class Broker:
             case Ping():
                 session.outbox.put(Letter(Pong(self._instance)))
             case Submit():
-                self._submit(session, message, blobs[0])
+                self._submit(session, message, blobs)
             case Cancel():
                 self._cancel(message.job)
             case Attach():
@@ -118,12 +136,23 @@ class Broker:
             case ListJobs():
                 jobs = tuple(record.summary() for record in self._book.summaries(message.limit))
                 session.outbox.put(Letter(JobList(jobs)))
+            case Choose():
+                self._choose(message)
+            case ListModels():
+                session.outbox.put(Letter(ModelList(model_infos(self._data_dir), self._pulls.entries)))
+            case PullModels():
+                self._pull(session, message)
+            case CancelPull():
+                session.follows_pull = self._pulls.cancel()
+                if not session.follows_pull:
+                    session.outbox.put(Letter(PullCancelled()))
 
-    def _submit(self, session: Session, submit: Submit, picture: Blob) -> None:
-        check_preset(submit.params.preset)
-        self._check_picture(bytes(picture))
+    def _submit(self, session: Session, submit: Submit, blobs: Sequence[Blob]) -> None:
+        check_inputs(submit)
+        check_offer(submit.params, self._data_dir)
+        self._check_submit(submit, blobs)
         session.follows.add(submit.job)
-        posted = self._book.submit(submit, picture)
+        posted = self._book.submit(submit, blobs)
         if not posted:
             self._attach(session, Attach(submit.job))
             return
@@ -142,10 +171,33 @@ class Broker:
     def _attach(self, session: Session, attach: Attach) -> None:
         events, progress = self._book.history(attach.job, attach.after)
         for event in events:
-            session.outbox.put(Letter(event.envelope, event.artifacts))
+            session.post(Letter(event.envelope, event.artifacts))
         if progress is not None:
             session.outbox.put(Letter(progress))
         session.follows.add(attach.job)
+
+    def _choose(self, choose: Choose) -> None:
+        if self._book.store.get(choose.job).ended:
+            raise JobNotWaiting("The job has ended; there is nothing to choose any more.")
+        self._supervisor.choose(choose.job, choose.indices)
+
+    def _pull(self, session: Session, pull: PullModels) -> None:
+        self._pulls.ask(names_to_pull(self._data_dir, pull.preset, pull.entries))
+        session.follows_pull = True
+        if self._pulls.last is not None:
+            session.outbox.put(Letter(self._pulls.last))
+
+    def _tell_pull(self, message: PullMessage) -> None:
+        ended = isinstance(message, PULL_ENDS)
+        if not ended:
+            self.sessions.publish_pull(Letter(message), end=False)
+            return
+        _log.info("the pull has ended: %s", type(message).__name__)
+        # Before the end is told, so that who hears of it knows already what it has changed.
+        welcome = Letter(self._welcome())
+        for session in self.sessions:
+            session.outbox.put(welcome)
+        self.sessions.publish_pull(Letter(message), end=True)
 
     def _start_next(self) -> None:
         problem = self._supervisor.start_problem
@@ -158,7 +210,7 @@ class Broker:
             failed = Failed(job=record.job, code=problem.code, message=problem.message, remedy=problem.remedy)
             self._publish(self._book.record(Posted(failed)))
             return
-        self._supervisor.run(StartJob(record.job, GenerateParams(record.preset, record.seed), record.picture))
+        self._supervisor.run(StartJob(record.job, record.params, record.inputs))
         self._publish(self._book.positions())
 
     def _take(self, events: Sequence[WorkerEvent]) -> None:

@@ -9,7 +9,8 @@ from collections import deque
 
 from attrs import frozen
 
-from kiss3d_protocol.messages import JobEvent, Progress, Queued, ServerMessage
+from kiss3d_protocol.messages import Progress, Queued, ServerMessage
+from kiss3d_protocol.models import PullProgress
 
 MOST_WAITING = 20_000
 
@@ -22,10 +23,12 @@ class Letter:
     artifacts: tuple[str, ...] = ()
 
     @property
-    def passing(self) -> tuple[type[JobEvent], str] | None:
+    def passing(self) -> tuple[type[ServerMessage], str] | None:
         """What a newer letter of the same kind makes superfluous, or None."""
         if isinstance(self.content, Progress | Queued) and self.content.number == 0:
             return type(self.content), self.content.job
+        if isinstance(self.content, PullProgress):
+            return PullProgress, ""
         return None
 
 

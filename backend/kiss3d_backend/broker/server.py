@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from kiss3d_backend import __version__
 from kiss3d_backend.broker.broker import Broker
 from kiss3d_backend.broker.outbox import Letter
+from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.sessions import Session, Sessions
 from kiss3d_backend.config import DEFAULT_RECIPES, DataDir, WorkerLimits
 from kiss3d_backend.devices.probe import probe_device
@@ -29,11 +30,13 @@ from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.jobs.book import JobBook, load_blobs
 from kiss3d_backend.jobs.store import JobStore
 from kiss3d_backend.models.offers import preset_offers
+from kiss3d_backend.models.overview import bytes_missing
+from kiss3d_backend.models.pull_process import PullNotice, PullProcess, pull_command
 from kiss3d_backend.worker.supervisor import Notice, Supervisor
 from kiss3d_protocol.address import Address
 from kiss3d_protocol.errors import AddressInUse, AddressInvalid, ArtifactLost, BindRefused
 from kiss3d_protocol.framing import MAGIC, MAX_BLOB_TO_SERVER, MAX_FRAMES, encode
-from kiss3d_protocol.messages import Welcome
+from kiss3d_protocol.messages import Submit, Welcome
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_VERSION
 
@@ -41,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
 RETRY_SECONDS = 0.02
-PICTURE_INTAKE = "kiss3d_backend.intake.picture"
+INTAKE = "kiss3d_backend.intake.submit"
 UNREAD_MESSAGES = 8
 """Messages that the socket holds for a client that does not read; the rest waits in its outbox, coalesced."""
 
@@ -97,7 +100,7 @@ class _Server:
         self._config = config
         self._socket = socket
         self._book = book
-        self._notices: queue.SimpleQueue[Notice] = queue.SimpleQueue()
+        self._notices: queue.SimpleQueue[Notice | PullNotice] = queue.SimpleQueue()
         self._bell = _Bell()
         self._supervisor = Supervisor(
             [
@@ -112,8 +115,18 @@ class _Server:
             self._notify,
             config.worker,
         )
+        root = config.data_dir.root
+        command = pull_command(root)
+        self._pulls = Pulls(lambda names, start: PullProcess([*command, *names], start, self._notify))
         self._broker = Broker(
-            book, self._supervisor, Sessions(), instance, lambda: make_welcome(instance), _check_picture
+            book,
+            self._supervisor,
+            self._pulls,
+            Sessions(),
+            instance,
+            root,
+            lambda: make_welcome(instance, root),
+            _check_submit,
         )
 
     def run(self, stop: threading.Event) -> None:
@@ -122,7 +135,7 @@ class _Server:
         poller.register(self._bell.socket, zmq.POLLIN)
         self._broker.tick(time.monotonic())
         # Needed at the first submit; loaded now, while the worker starts, it delays neither that nor readiness.
-        importlib.import_module(PICTURE_INTAKE)
+        importlib.import_module(INTAKE)
         unsent = False
         while not stop.is_set():
             ready = dict(poller.poll(int(1000 * (RETRY_SECONDS if unsent else TICK_SECONDS))))
@@ -136,12 +149,13 @@ class _Server:
             unsent = self._send_all()
 
     def close(self) -> None:
+        self._pulls.close()
         self._supervisor.close()
         if self._config.private:
             self._book.abandon()
         self._bell.close()
 
-    def _notify(self, notice: Notice) -> None:
+    def _notify(self, notice: Notice | PullNotice) -> None:
         self._notices.put(notice)
         self._bell.ring()
 
@@ -221,19 +235,23 @@ class _Bell:
         self._context.term()
 
 
-def _check_picture(data: bytes) -> None:
-    importlib.import_module(PICTURE_INTAKE).inspect_picture(data)
+def _check_submit(submit: Submit, blobs: Sequence[Blob]) -> None:
+    importlib.import_module(INTAKE).check_submit(submit, blobs)
 
 
-def make_welcome(instance: str) -> Welcome:
+def make_welcome(instance: str, data_dir: Path) -> Welcome:
     """The welcome of this backend as things stand now."""
+    presets = preset_offers(data_dir)
+    missing = {name: None for offer in presets for name in offer.missing_models}
     return Welcome(
         protocol=PROTOCOL_VERSION,
         server=f"kiss3d/{__version__}",
         instance=instance,
         heartbeat_seconds=HEARTBEAT_SECONDS,
         device=probe_device(),
-        presets=preset_offers(),
+        presets=presets,
+        missing_models=tuple(missing),
+        bytes_to_get=bytes_missing(data_dir, missing),
     )
 
 

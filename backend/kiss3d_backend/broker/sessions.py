@@ -6,21 +6,28 @@ from collections.abc import Iterator
 
 from attrs import define, field
 
+from kiss3d_backend.broker.older import in_older_words
 from kiss3d_backend.broker.outbox import Letter, Outbox
-from kiss3d_protocol.version import HEARTBEAT_SECONDS
+from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_MINOR
 
 FORGOTTEN_AFTER_HEARTBEATS = 10
 
 
 @define(eq=False)
 class Session:
-    """One connection of one client."""
+    """One connection of one client. ``minor``: of the version of the protocol that it speaks."""
 
     identity: bytes
     client: str
     last_heard: float
+    minor: int = PROTOCOL_MINOR
     outbox: Outbox = field(factory=Outbox)
     follows: set[str] = field(factory=set[str])
+    follows_pull: bool = False
+
+    def post(self, letter: Letter) -> None:
+        """Puts a letter into the outbox, in words that the client knows."""
+        self.outbox.put(in_older_words(letter, self.minor))
 
 
 class Sessions:
@@ -36,12 +43,12 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._by_identity.values()))
 
-    def open(self, identity: bytes, client: str, now: float) -> Session:
+    def open(self, identity: bytes, client: str, now: float, minor: int = PROTOCOL_MINOR) -> Session:
         """A client said hello. Saying it again keeps what it follows."""
         session = self._by_identity.get(identity)
         if session is None:
             session = self._by_identity[identity] = Session(identity, client, now)
-        session.last_heard = now
+        session.last_heard, session.minor = now, minor
         return session
 
     def get(self, identity: bytes, now: float) -> Session | None:
@@ -66,4 +73,11 @@ class Sessions:
         """Puts a letter into the outbox of each client that follows the job."""
         for session in self:
             if job in session.follows:
-                session.outbox.put(letter)
+                session.post(letter)
+
+    def publish_pull(self, letter: Letter, *, end: bool) -> None:
+        """Puts a letter into the outbox of each client that follows the pull; after its end nobody does."""
+        for session in self:
+            if session.follows_pull:
+                session.post(letter)
+                session.follows_pull = not end

@@ -56,10 +56,11 @@ class Finding:
 
 def run_doctor(*, data_dir: Path | None, as_json: bool) -> int:
     """Prints the findings; returns 1 when something is broken, else 0."""
-    findings = examine(data_dir or default_data_dir())
+    data_dir = data_dir or default_data_dir()
+    findings = examine(data_dir)
     broken = any(finding.verdict == "error" for finding in findings)
     if as_json:
-        presets = [{"name": offer.name, "offered": offer.offered, "reason": offer.reason} for offer in preset_offers()]
+        presets = [asdict(offer) for offer in preset_offers(data_dir)]
         document = {
             "versions": {"kiss3d": __version__, "protocol": PROTOCOL_VERSION, "python": platform.python_version()},
             "ok": not broken,
@@ -87,7 +88,7 @@ def examine(data_dir: Path) -> list[Finding]:
         *_device(),
         *_rasterizers(),
         *_data_dir(data_dir),
-        *_presets(),
+        *_presets(data_dir),
     ]
 
 
@@ -164,10 +165,10 @@ def _data_dir(path: Path) -> list[Finding]:
     return [Finding("Data directory", "ok", str(path)), Finding("Disk", verdict, f"{_gib(free)} free.", remedy)]
 
 
-def _presets() -> list[Finding]:
+def _presets(data_dir: Path) -> list[Finding]:
     return [
         Finding(f"Preset {offer.name}", "ok" if offer.offered else "warning", offer.reason or "Can run here.")
-        for offer in preset_offers()
+        for offer in preset_offers(data_dir)
     ]
 
 

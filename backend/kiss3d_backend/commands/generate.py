@@ -13,6 +13,7 @@ from attrs import define, frozen
 from kiss3d_backend import __version__
 from kiss3d_backend.commands.files import check_writable, read_picture_file, write_atomically
 from kiss3d_backend.commands.stage_display import StageDisplay
+from kiss3d_backend.config import default_data_dir
 from kiss3d_backend.models.offers import check_preset
 from kiss3d_backend.private_backend import PrivateBackend
 from kiss3d_protocol.address import parse_address
@@ -85,7 +86,7 @@ def run_generate(options: GenerateOptions) -> None:
     if options.render is not None:
         check_writable(options.render, ".png")
     if options.connect is None:
-        check_preset(options.params.preset)
+        check_preset(options.params.preset, default_data_dir())
     writer = BlobWriter()
     image = writer.image(data, MEDIA_TYPES[info.format], info.width, info.height)
     submit = Submit(new_job_id(), options.picture.name[:MAX_NAME], options.params, image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kiss3d_backend.mesh.types import Mesh
-    from kiss3d_backend.pipeline.events import MeshQuality
+    from kiss3d_backend.pipeline.events import BundleCandidate, MeshQuality
     from kiss3d_backend.recipes.reconstruct import ReconstructSettings
 
 
@@ -132,7 +133,9 @@ class _DisplaySink:
 
     def preview(self, stage: str, image: NDArray[np.uint8]) -> None: ...
 
-    def mesh_ready(self, mesh: Mesh, quality: MeshQuality) -> None:
+    def bundles_ready(self, stage: str, bundles: Sequence[BundleCandidate], waiting: bool) -> None: ...
+
+    def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
         self.mesh = mesh
         self._display.note(f"{quality.capitalize()} mesh: {len(mesh.triangles):,} triangles")
 

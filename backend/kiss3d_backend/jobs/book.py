@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.jobs.inputs import inputs_of, store_inputs
 from kiss3d_backend.jobs.queue import JobQueue
 from kiss3d_backend.jobs.store import JobRecord, JobStore, StoredEvent
 from kiss3d_protocol.errors import JobConflict, WorkerDied
@@ -54,27 +55,25 @@ class JobBook:
         self._clock = clock
         self._progress: dict[str, Progress] = {}
 
-    def submit(self, submit: Submit, picture: Blob) -> list[Posted]:
+    def submit(self, submit: Submit, blobs: Sequence[Blob]) -> list[Posted]:
         """Accepts a job once; nothing is posted for one that is known already.
 
         Raises :class:`JobConflict` for a known id with other content, and :class:`QueueFull`.
         """
         known = self.store.find(submit.job)
-        content = (submit.params.preset, submit.params.seed, submit.picture.sha256)
         if known is not None:
-            if (known.preset, known.seed, known.picture) != content:
+            if known.params != submit.params or not known.inputs.same_content(inputs_of(submit)):
                 raise JobConflict("This job id is in use for another picture or other settings.")
             return []
         self._queue.check_room()
-        self.artifacts.put(picture)
+        inputs = store_inputs(submit, blobs, self.artifacts)
         now = self._clock()
         record = JobRecord(
             job=submit.job,
             name=submit.name,
             state="queued",
-            preset=submit.params.preset,
-            seed=submit.params.seed,
-            picture=submit.picture.sha256,
+            params=submit.params,
+            inputs=inputs,
             backend=self._instance,
             attempts=0,
             created=now,

@@ -11,19 +11,26 @@ from typing import cast
 
 from attrs import frozen
 
+from kiss3d_backend.jobs.inputs import (
+    StoredInputs,
+    inputs_from_text,
+    inputs_to_text,
+    params_from_text,
+    params_to_text,
+)
 from kiss3d_backend.jobs.states import ENDED, check_transition
 from kiss3d_protocol.errors import DataDirectoryUnusable, JobUnknown
 from kiss3d_protocol.messages import JobState, JobSummary
+from kiss3d_protocol.params import GenerateParams
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     state TEXT NOT NULL,
-    preset TEXT NOT NULL,
-    seed INTEGER NOT NULL,
-    picture TEXT NOT NULL,
+    params TEXT NOT NULL,
+    inputs TEXT NOT NULL,
     backend TEXT NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL,
@@ -44,17 +51,29 @@ CREATE TABLE events (
 CREATE INDEX jobs_by_state ON jobs (state, created);
 """
 
+_MIGRATIONS = {
+    # Jobs had a preset, a seed and a picture, and nothing else.
+    1: """
+ALTER TABLE jobs ADD COLUMN params TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE jobs ADD COLUMN inputs TEXT NOT NULL DEFAULT '{}';
+UPDATE jobs SET params = json_object('preset', preset, 'seed', seed), inputs = json_object('picture', picture);
+ALTER TABLE jobs DROP COLUMN preset;
+ALTER TABLE jobs DROP COLUMN seed;
+ALTER TABLE jobs DROP COLUMN picture
+""",
+}
+"""From each older version of the schema to the next one."""
+
 
 @frozen
 class JobRecord:
-    """One row of the jobs table. ``picture`` is the sha256 of its artifact; ``backend`` an instance's UUID."""
+    """One row of the jobs table. ``backend`` is an instance's UUID."""
 
     job: str
     name: str
     state: JobState
-    preset: str
-    seed: int
-    picture: str
+    params: GenerateParams
+    inputs: StoredInputs
     backend: str
     attempts: int
     created: float
@@ -76,8 +95,8 @@ class JobRecord:
             job=self.job,
             name=self.name,
             state=self.state,
-            preset=self.preset,
-            seed=self.seed,
+            preset=self.params.preset,
+            seed=self.params.seed,
             created=self.created,
             started=self.started,
             finished=self.finished,
@@ -85,6 +104,7 @@ class JobRecord:
             fraction=self.fraction,
             last_number=self.last_number,
             error=self.error,
+            recipe=self.params.recipe,
         )
 
 
@@ -115,8 +135,10 @@ class JobStore:
         self._db.execute("BEGIN IMMEDIATE")
         version = cast(int, self._db.execute("PRAGMA user_version").fetchone()[0])
         if version == 0:
-            for statement in _SCHEMA.split(";"):
-                self._db.execute(statement)
+            self._run(_SCHEMA)
+        for older in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
+            self._run(_MIGRATIONS[older])
+        if version < SCHEMA_VERSION:
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._db.execute("COMMIT")
         if version > SCHEMA_VERSION:
@@ -124,6 +146,10 @@ class JobStore:
                 "The data directory was made by a newer version of Kiss3D.",
                 "Update this backend, or choose another folder with --data-dir.",
             )
+
+    def _run(self, statements: str) -> None:
+        for statement in statements.split(";"):
+            self._db.execute(statement)
 
     def close(self) -> None:
         self._db.close()
@@ -142,15 +168,13 @@ class JobStore:
     def add(self, record: JobRecord) -> None:
         """A new job."""
         self._db.execute(
-            "INSERT INTO jobs (job, name, state, preset, seed, picture, backend, created)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO jobs (job, name, state, params, inputs, backend, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 record.job,
                 record.name,
                 record.state,
-                record.preset,
-                record.seed,
-                record.picture,
+                params_to_text(record.params),
+                inputs_to_text(record.inputs),
                 record.backend,
                 record.created,
             ),
@@ -209,4 +233,6 @@ class JobStore:
 
 
 def _record(row: sqlite3.Row) -> JobRecord:
-    return JobRecord(**dict(row))
+    columns = dict(row)
+    params, inputs = params_from_text(columns.pop("params")), inputs_from_text(columns.pop("inputs"))
+    return JobRecord(**columns, params=params, inputs=inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ def describe_mesh(mesh: Mesh, texture_png: bytes | None, writer: BlobWriter) -> 
     )
 
 
-def read_mesh(ref: MeshRef, blobs: Sequence[Blob]) -> Mesh:
+def read_mesh(ref: MeshRef, blobs: Sequence[Blob] | Mapping[int, Blob]) -> Mesh:
     """The mesh of a message, without its texture (whose encoded bytes are ``blobs[ref.texture.blob]``).
 
     Raises :class:`MessageMalformed` for positions that are not finite and for indices out of range.
@@ -63,7 +63,7 @@ def _array(values: NDArray[Any], dtype: str, writer: BlobWriter) -> ArrayRef:
     return writer.array(packed.tobytes(), dtype, packed.shape)
 
 
-def _read(ref: ArrayRef, blobs: Sequence[Blob]) -> NDArray[Any]:
+def _read(ref: ArrayRef, blobs: Sequence[Blob] | Mapping[int, Blob]) -> NDArray[Any]:
     return np.frombuffer(blobs[ref.blob], dtype=ref.dtype).reshape(ref.shape)
 
 

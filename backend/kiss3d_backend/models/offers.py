@@ -1,31 +1,68 @@
-"""Which presets this backend can run, and why it cannot run the others."""
+"""Which presets and recipes this backend can run, and why it cannot run the others."""
 
 from __future__ import annotations
 
-from kiss3d_protocol.errors import PresetUnavailable, PresetUnknown
+from pathlib import Path
+
+from kiss3d_backend.models.amounts import amount_text
+from kiss3d_backend.models.states import PresetState
+from kiss3d_backend.models.store import ModelStore
+from kiss3d_protocol.errors import Kiss3DError, ModelFileMissing, PresetUnavailable, PresetUnknown, RecipeUnavailable
 from kiss3d_protocol.messages import PresetOffer
-from kiss3d_protocol.params import PRESETS
+from kiss3d_protocol.params import DEFAULT_RECIPE, PRESETS, GenerateParams, PresetInfo
 
-BUILT_PRESETS = frozenset({"draft"})
-"""The presets whose recipes exist in this version (a test compares it with the recipes themselves)."""
+BUILT_RECIPES = frozenset({"draft"})
+"""The recipes that exist in this version, by :func:`kiss3d_backend.pipeline.recipe.recipe_key` (a test compares it with
+the recipes themselves)."""
 
-
-def preset_offers() -> tuple[PresetOffer, ...]:
-    """One offer for each preset, lightest first."""
-    return tuple(
-        PresetOffer(preset.name, preset.title, True)
-        if preset.name in BUILT_PRESETS
-        else PresetOffer(preset.name, preset.title, False, "This version of the backend does not have it yet.")
-        for preset in PRESETS
-    )
+NOT_BUILT = "This version of the backend does not have it yet."
 
 
-def check_preset(name: str) -> None:
-    """Raises :class:`PresetUnknown` or :class:`PresetUnavailable`."""
-    for offer in preset_offers():
+def preset_offers(data_dir: Path) -> tuple[PresetOffer, ...]:
+    """One offer for each preset, lightest first, as the files of ``data_dir`` and of the cache are now.
+
+    A preset whose models cannot be told (a broken ``models.toml``, for example) is not offered, and says why.
+    """
+    try:
+        store = ModelStore(data_dir)
+        return tuple(_offer(preset, store.preset(preset.name)) for preset in PRESETS)
+    except Kiss3DError as error:
+        return tuple(
+            PresetOffer(preset.name, preset.title, preset.name == "draft", "" if preset.name == "draft" else str(error))
+            for preset in PRESETS
+        )
+
+
+def _offer(preset: PresetInfo, state: PresetState) -> PresetOffer:
+    reason = ""
+    if preset.name not in BUILT_RECIPES:
+        reason = NOT_BUILT
+    elif not state.ready:
+        reason = f"Model files are missing; {amount_text(state.missing_bytes)} have to be downloaded."
+    return PresetOffer(preset.name, preset.title, not reason, reason, state.missing, state.missing_bytes)
+
+
+def check_offer(params: GenerateParams, data_dir: Path) -> None:
+    """Raises :class:`PresetUnknown`, :class:`PresetUnavailable`, :class:`RecipeUnavailable`, :class:`ModelFileMissing`.
+
+    The recipe's name is known to be right (:func:`kiss3d_protocol.inputs.check_inputs`).
+    """
+    check_preset(params.preset, data_dir)
+    if params.recipe != DEFAULT_RECIPE and f"{params.recipe}/{params.preset}" not in BUILT_RECIPES:
+        raise RecipeUnavailable(
+            f"The recipe '{params.recipe}' cannot run with the preset '{params.preset}' here: {NOT_BUILT}"
+        )
+
+
+def check_preset(name: str, data_dir: Path) -> None:
+    """Raises :class:`PresetUnknown`, :class:`PresetUnavailable`, or :class:`ModelFileMissing` with the remedy."""
+    for offer in preset_offers(data_dir):
         if offer.name == name:
-            if not offer.offered:
-                raise PresetUnavailable(f"The preset '{name}' cannot run here: {offer.reason}")
-            return
+            if offer.offered:
+                return
+            message = f"The preset '{name}' cannot run here: {offer.reason}"
+            if name in BUILT_RECIPES and offer.missing_models:
+                raise ModelFileMissing(message, f"Get them with 'kiss3d models pull {name}'.")
+            raise PresetUnavailable(message)
     names = ", ".join(preset.name for preset in PRESETS)
     raise PresetUnknown(f"There is no preset '{name:.64}'.", f"Choose one of: {names}.")

@@ -34,6 +34,10 @@ class JobClock:
         self._fraction = max(self._fraction, min(reached, 1.0))
         return self._fraction, self._seconds_left()
 
+    def leave_out(self, seconds: float) -> None:
+        """Does not count time in which the job waited for a person."""
+        self._started += seconds
+
     def _seconds_left(self) -> float | None:
         elapsed = self._now() - self._started
         if elapsed < _SOONEST_ETA_SECONDS or self._fraction < _SMALLEST_ETA_FRACTION:

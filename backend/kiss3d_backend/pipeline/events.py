@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import attrs
@@ -22,6 +23,14 @@ class JobWarning:
     remedy: str
 
 
+@attrs.frozen(eq=False)
+class BundleCandidate:
+    """A bundle to choose. ``image``: (H, W, 3) uint8, sRGB, 2048 x 1024 pixels. ``seed``: what made it."""
+
+    image: NDArray[np.uint8]
+    seed: int
+
+
 class EventSink(Protocol):
     """Takes the events of one job, in the order in which they happen, on the thread that runs the job."""
 
@@ -34,8 +43,11 @@ class EventSink(Protocol):
     def preview(self, stage: str, image: NDArray[np.uint8]) -> None:
         """A picture to look at, (H, W, 3) or (H, W, 4) uint8."""
 
-    def mesh_ready(self, mesh: Mesh, quality: MeshQuality) -> None:
-        """A mesh that may be shown; each one replaces the one before."""
+    def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
+        """A mesh that may be shown; each one replaces the one before that was made of the same bundle."""
+
+    def bundles_ready(self, stage: str, bundles: Sequence[BundleCandidate], waiting: bool) -> None:
+        """Bundles that ``stage`` has made; ``waiting`` when the job goes on only after a choice."""
 
     def warning(self, code: str, message: str, remedy: str) -> None:
         """See :class:`JobWarning`."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import attrs
 
-from kiss3d_backend.pipeline.events import MeshQuality
+from kiss3d_backend.pipeline.events import BundleCandidate, MeshQuality
 from kiss3d_backend.pipeline.stage import Stage
 from kiss3d_backend.pipeline.types import Mesh
+from kiss3d_protocol.params import DEFAULT_RECIPE
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -19,13 +21,21 @@ Out = TypeVar("Out")
 class JobInputs:
     """What a job starts from.
 
-    ``picture``: the bytes of a picture file as they came. ``seed``: 0 to 2**32 - 1. ``mesh``: a mesh to start from, for
-    the recipes that take one.
+    ``picture``: the bytes of a picture file as they came, empty when the recipe takes none. ``seed``: 0 to 2**32 - 1.
+    ``mesh``: a mesh to start from, for the recipes that take one. ``views``: one bundle picture or four views, as
+    files. ``prompt``: words, or empty. ``faces``: triangles of the result, and ``texture_size``: pixels; None leaves
+    them to the preset. ``bundles``: how many bundles to make, 1 to 8. ``choose``: let the user choose among them.
     """
 
-    picture: bytes = attrs.field(repr=False)
+    picture: bytes = attrs.field(default=b"", repr=False)
     seed: int = attrs.field(default=0, validator=[attrs.validators.ge(0), attrs.validators.lt(2**32)])
     mesh: Mesh | None = attrs.field(default=None, repr=False)
+    views: tuple[bytes, ...] = attrs.field(default=(), repr=False, kw_only=True)
+    prompt: str = attrs.field(default="", kw_only=True)
+    faces: int | None = attrs.field(default=None, kw_only=True)
+    texture_size: int | None = attrs.field(default=None, kw_only=True)
+    bundles: int = attrs.field(default=1, validator=attrs.validators.ge(1), kw_only=True)
+    choose: bool = attrs.field(default=False, kw_only=True)
 
 
 class Run(Protocol):
@@ -35,8 +45,17 @@ class Run(Protocol):
         """Runs one of the recipe's stages on ``value``."""
         ...
 
-    def mesh_ready(self, mesh: Mesh, quality: MeshQuality) -> None:
-        """Shows a mesh on the way. The one that :meth:`Recipe.wire` returns is shown as final without this."""
+    def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
+        """Shows a mesh on the way, made of the bundle of that index. What :meth:`Recipe.wire` returns is shown as final
+        without this."""
+        ...
+
+    def choose(self, bundles: Sequence[BundleCandidate]) -> tuple[int, ...]:
+        """Shows the bundles, and returns the indices of those to go on with, in rising order.
+
+        When the job is to choose, blocks until somebody has chosen; raises :class:`JobCancelled` soon after a cancel.
+        Otherwise returns all of them at once. Belongs right after the stage that made the bundles.
+        """
         ...
 
 
@@ -47,5 +66,13 @@ class Recipe(ABC):
     stages: tuple[Stage[Any, Any], ...]
 
     @abstractmethod
-    def wire(self, inputs: JobInputs, run: Run) -> Mesh:
-        """Hands each stage's output to the next. Returns the final mesh."""
+    def wire(self, inputs: JobInputs, run: Run) -> Mesh | Mapping[int, Mesh]:
+        """Hands each stage's output to the next.
+
+        Returns the final mesh, or, where several bundles were let through, one for each by its index.
+        """
+
+
+def recipe_key(recipe: str, preset: str) -> str:
+    """Under what name a worker keeps its recipe: the preset alone for ``image_to_3d``, else ``RECIPE/PRESET``."""
+    return preset if recipe == DEFAULT_RECIPE else f"{recipe}/{preset}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import queue
 import threading
 import time
 import warnings
+from collections.abc import Sequence
 from typing import TypeVar
 
 from kiss3d_backend.pipeline.checkpoints import Checkpoints, NoCheckpoints, checkpoint_key
 from kiss3d_backend.pipeline.clock import JobClock
-from kiss3d_backend.pipeline.events import EventSink, JobWarning, MeshQuality
+from kiss3d_backend.pipeline.events import BundleCandidate, EventSink, JobWarning, MeshQuality
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe
 from kiss3d_backend.pipeline.report import RunReport, StageReport
 from kiss3d_backend.pipeline.stage import Stage, StageContext
@@ -22,17 +25,28 @@ _log = logging.getLogger(__name__)
 In = TypeVar("In")
 Out = TypeVar("Out")
 
+Choices = queue.SimpleQueue[tuple[int, ...]]
+CHOICE_POLL_SECONDS = 0.1
+
 
 class _RecipeRun:
     """One run of one recipe; see :class:`kiss3d_backend.pipeline.recipe.Run`."""
 
     def __init__(
-        self, recipe: Recipe, seed: int, sink: EventSink, cancel: threading.Event, checkpoints: Checkpoints
+        self,
+        recipe: Recipe,
+        inputs: JobInputs,
+        sink: EventSink,
+        cancel: threading.Event,
+        checkpoints: Checkpoints,
+        choices: Choices | None,
     ) -> None:
         self.stage_reports: list[StageReport] = []
         self.warnings: list[JobWarning] = []
         self._recipe = recipe
-        self._seed = seed
+        self._seed = inputs.seed
+        self._choose = inputs.choose
+        self._choices = choices
         self._sink = sink
         self._cancel = cancel
         self._checkpoints = checkpoints
@@ -73,10 +87,33 @@ class _RecipeRun:
             self._checkpoints.save(key, result)
         return result, False
 
-    def mesh_ready(self, mesh: Mesh, quality: MeshQuality) -> None:
+    def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
+        self._check_cancelled()
+        self._sink.mesh_ready(mesh, quality, bundle)
+
+    def choose(self, bundles: Sequence[BundleCandidate]) -> tuple[int, ...]:
+        if not self.stage_reports:
+            raise AssertionError(f"recipe {self._recipe.name!r} chooses before any stage has run")
+        self._check_cancelled()
+        self._sink.bundles_ready(self.stage_reports[-1].name, bundles, self._choose)
+        if not self._choose:
+            return tuple(range(len(bundles)))
+        if self._choices is None:
+            raise AssertionError("a job that is to choose was run where nobody can")
+        began = time.monotonic()
+        while True:
+            self._check_cancelled()
+            with contextlib.suppress(queue.Empty):
+                chosen = sorted(set(self._choices.get(timeout=CHOICE_POLL_SECONDS)))
+                if chosen and chosen[0] >= 0 and chosen[-1] < len(bundles):
+                    break
+                _log.warning("a choice of %s among %d bundles is ignored", chosen, len(bundles))
+        self._clock.leave_out(time.monotonic() - began)
+        return tuple(chosen)
+
+    def _check_cancelled(self) -> None:
         if self._cancel.is_set():
             raise JobCancelled("The job was cancelled.")
-        self._sink.mesh_ready(mesh, quality)
 
 
 def _run_stage(stage: Stage[In, Out], value: In, context: StageContext) -> Out:
@@ -102,9 +139,12 @@ def run_recipe(
     sink: EventSink,
     cancel: threading.Event,
     checkpoints: Checkpoints | None = None,
+    *,
+    choices: Choices | None = None,
 ) -> RunReport:
     """Runs ``recipe`` on ``inputs``; its events go to ``sink``, the last one being the final mesh.
 
+    ``choices``: where the indices of chosen bundles come from, for a job that is to choose.
     Results of stages that are kept come from ``checkpoints`` when they were made before, and go there when not.
 
     Raises a :class:`Kiss3DError` of a stage as it is, :class:`JobCancelled` soon after ``cancel`` is set,
@@ -112,9 +152,10 @@ def run_recipe(
     that goes wrong within one.
     """
     started = time.monotonic()
-    run = _RecipeRun(recipe, inputs.seed, sink, cancel, checkpoints or NoCheckpoints())
-    mesh = recipe.wire(inputs, run)
-    run.mesh_ready(mesh, "final")
+    run = _RecipeRun(recipe, inputs, sink, cancel, checkpoints or NoCheckpoints(), choices)
+    made = recipe.wire(inputs, run)
+    for bundle, mesh in ({0: made} if isinstance(made, Mesh) else made).items():
+        run.mesh_ready(mesh, "final", bundle)
     return RunReport(
         recipe=recipe.name,
         stages=tuple(run.stage_reports),

@@ -1,17 +1,17 @@
-"""The recipes that this version knows, by name."""
+"""The recipes that this version knows, by :func:`recipe_key`."""
 
 from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from kiss3d_backend.pipeline.events import MeshQuality
+from kiss3d_backend.pipeline.events import BundleCandidate, MeshQuality
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe
 from kiss3d_backend.pipeline.runner import run_recipe
 from kiss3d_backend.pipeline.types import Mesh
@@ -43,6 +43,8 @@ class _NoSink:
 
     def preview(self, stage: str, image: NDArray[np.uint8]) -> None: ...
 
-    def mesh_ready(self, mesh: Mesh, quality: MeshQuality) -> None: ...
+    def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None: ...
+
+    def bundles_ready(self, stage: str, bundles: Sequence[BundleCandidate], waiting: bool) -> None: ...
 
     def warning(self, code: str, message: str, remedy: str) -> None: ...

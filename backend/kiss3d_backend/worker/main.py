@@ -24,6 +24,7 @@ from kiss3d_backend import __version__
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.worker.messages import (
     CancelJob,
+    ChooseBundles,
     FromWorker,
     StartJob,
     WorkerAlive,
@@ -33,7 +34,7 @@ from kiss3d_backend.worker.messages import (
     to_worker,
 )
 from kiss3d_backend.worker.pipe import read_message, write_message
-from kiss3d_protocol.errors import JobCancelled, Kiss3DError, OutOfMemory, PresetUnavailable, StageFailed
+from kiss3d_protocol.errors import JobCancelled, Kiss3DError, OutOfMemory, RecipeUnavailable, StageFailed
 from kiss3d_protocol.messages import (
     Cancelled,
     Failed,
@@ -71,6 +72,14 @@ class BrokerPipe:
         self.say(WorkerEvent(event, artifacts))
 
 
+class JobControl:
+    """What may come from outside while a job runs: its end, or a choice among its bundles."""
+
+    def __init__(self) -> None:
+        self.cancel = threading.Event()
+        self.choices: queue.SimpleQueue[tuple[int, ...]] = queue.SimpleQueue()
+
+
 class Worker:
     """Takes jobs from the reader's queue and runs them with the recipe of their preset."""
 
@@ -79,7 +88,7 @@ class Worker:
         self._artifacts = artifacts
         self._recipes = recipes
         self._jobs: queue.SimpleQueue[StartJob] = queue.SimpleQueue()
-        self._cancels: dict[str, threading.Event] = {}
+        self._controls: dict[str, JobControl] = {}
 
     def read(self, stdin: BinaryIO) -> None:
         """Reads orders until the broker is gone, then ends the process. Runs on a thread of its own."""
@@ -87,11 +96,14 @@ class Worker:
             order = to_worker(fields)
             match order:
                 case StartJob():
-                    self._cancels[order.job] = threading.Event()
+                    self._controls[order.job] = JobControl()
                     self._jobs.put(order)
                 case CancelJob():
-                    if order.job in self._cancels:
-                        self._cancels[order.job].set()
+                    if order.job in self._controls:
+                        self._controls[order.job].cancel.set()
+                case ChooseBundles():
+                    if order.job in self._controls:
+                        self._controls[order.job].choices.put(order.indices)
         # Nothing is left to be told to anybody; a stage in a library call would not notice.
         os._exit(0)
 
@@ -99,13 +111,14 @@ class Worker:
         """Runs jobs for ever."""
         while True:
             start = self._jobs.get()
-            self._pipe.event(self._run_job(start, self._cancels[start.job]))
-            del self._cancels[start.job]
+            self._pipe.event(self._run_job(start, self._controls[start.job]))
+            del self._controls[start.job]
 
-    def _run_job(self, start: StartJob, cancel: threading.Event) -> JobEvent:
-        _log.info("job %s: starts, preset %s, seed %d", start.job, start.params.preset, start.params.seed)
+    def _run_job(self, start: StartJob, control: JobControl) -> JobEvent:
+        params = start.params
+        _log.info("job %s: starts, %s, preset %s, seed %d", start.job, params.recipe, params.preset, params.seed)
         try:
-            report = self._carry_out(start, cancel)
+            report = self._carry_out(start, control)
         except JobCancelled:
             _log.info("job %s: cancelled", start.job)
             return Cancelled(job=start.job)
@@ -115,18 +128,21 @@ class Worker:
         _log.info("job %s: finished in %.2f s", start.job, report.seconds)
         return Finished(job=start.job, report=_job_report(start, report))
 
-    def _carry_out(self, start: StartJob, cancel: threading.Event) -> RunReport:
-        from kiss3d_backend.pipeline.recipe import JobInputs
+    def _carry_out(self, start: StartJob, control: JobControl) -> RunReport:
+        from kiss3d_backend.pipeline.recipe import recipe_key
         from kiss3d_backend.pipeline.runner import run_recipe
+        from kiss3d_backend.worker.inputs import read_inputs
         from kiss3d_backend.worker.sink import PipeSink
 
         try:
-            recipe = self._recipes.get(start.params.preset)
+            recipe = self._recipes.get(recipe_key(start.params.recipe, start.params.preset))
             if recipe is None:
-                raise PresetUnavailable(f"This worker has no recipe for the preset '{start.params.preset}'.")
-            inputs = JobInputs(picture=self._artifacts.read(start.picture), seed=start.params.seed)
+                raise RecipeUnavailable(
+                    f"This worker has no recipe '{start.params.recipe}' for the preset '{start.params.preset}'."
+                )
+            inputs = read_inputs(start.params, start.inputs, self._artifacts)
             sink = PipeSink(start.job, self._pipe.event, self._artifacts)
-            return run_recipe(recipe, inputs, sink, cancel)
+            return run_recipe(recipe, inputs, sink, control.cancel, choices=control.choices)
         except Kiss3DError:
             raise
         except MemoryError as error:
@@ -142,7 +158,7 @@ def _job_report(start: StartJob, report: RunReport) -> JobReport:
         recipe=report.recipe,
         preset=start.params.preset,
         seed=start.params.seed,
-        picture_sha256=start.picture,
+        picture_sha256=start.inputs.fingerprint,
         seconds=report.seconds,
         stages=tuple(StageTime(stage.name, stage.title, stage.seconds) for stage in report.stages),
         warnings=tuple(WarningNote(note.code, note.message, note.remedy) for note in report.warnings),
@@ -174,7 +190,7 @@ def _beat(pipe: BrokerPipe) -> None:
 
 
 def load_recipes(spec: str) -> Mapping[str, Recipe]:
-    """``MODULE:NAME`` of a mapping from preset to recipe; calls the module's ``warm_up()`` if it has one."""
+    """``MODULE:NAME`` of a mapping from recipe key to recipe; calls the module's ``warm_up()`` if it has one."""
     module_name, _, name = spec.partition(":")
     module = importlib.import_module(module_name)
     if hasattr(module, "warm_up"):
@@ -199,6 +215,7 @@ def main() -> None:
     threading.Thread(target=_beat, args=(pipe,), name="heartbeat", daemon=True).start()
     # The pipeline's own modules are imported before the worker calls itself ready: the first job must not wait.
     importlib.import_module("kiss3d_backend.pipeline.runner")
+    importlib.import_module("kiss3d_backend.worker.inputs")
     importlib.import_module("kiss3d_backend.worker.sink")
     pipe.say(WorkerReady(os.getpid(), versions()))
     worker.run()

@@ -7,6 +7,7 @@ from typing import Any, Union
 from attrs import frozen
 from cattrs.strategies import configure_tagged_union
 
+from kiss3d_backend.jobs.inputs import StoredInputs
 from kiss3d_protocol.framing import make_converter, structure
 from kiss3d_protocol.messages import JobEvent
 from kiss3d_protocol.params import GenerateParams
@@ -14,11 +15,11 @@ from kiss3d_protocol.params import GenerateParams
 
 @frozen
 class StartJob:
-    """Run this job. ``picture`` is the sha256 of its artifact."""
+    """Run this job. The bytes of its inputs are in the artifacts."""
 
     job: str
     params: GenerateParams
-    picture: str
+    inputs: StoredInputs
 
 
 @frozen
@@ -26,6 +27,14 @@ class CancelJob:
     """Stop this job, if it is the one that runs."""
 
     job: str
+
+
+@frozen
+class ChooseBundles:
+    """Go on with these bundles of the job that waits for a choice."""
+
+    job: str
+    indices: tuple[int, ...]
 
 
 @frozen
@@ -49,7 +58,7 @@ class WorkerEvent:
     artifacts: tuple[str, ...] = ()
 
 
-ToWorker = StartJob | CancelJob
+ToWorker = StartJob | CancelJob | ChooseBundles
 FromWorker = WorkerReady | WorkerAlive | WorkerEvent
 
 CONVERTER = make_converter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,18 @@ from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.mesh.payload import describe_mesh
 from kiss3d_backend.mesh.png import encode_png
 from kiss3d_backend.mesh.types import Mesh
-from kiss3d_protocol.messages import JobEvent, MeshReady, Preview, Progress, Quality, StageStarted, WarningRaised
+from kiss3d_backend.pipeline.events import BundleCandidate
+from kiss3d_protocol.messages import (
+    BundleOffer,
+    BundlesReady,
+    JobEvent,
+    MeshReady,
+    Preview,
+    Progress,
+    Quality,
+    StageStarted,
+    WarningRaised,
+)
 from kiss3d_protocol.payloads import BlobWriter
 
 PROGRESS_EVERY_SECONDS = 0.05
@@ -46,11 +57,22 @@ class PipeSink:
         ref = writer.image(encode_png(image), "image/png", image.shape[1], image.shape[0])
         self._send(Preview(job=self._job, stage=stage, image=ref), self._keep(writer))
 
-    def mesh_ready(self, mesh: Mesh, quality: Quality) -> None:
+    def bundles_ready(self, stage: str, bundles: Sequence[BundleCandidate], waiting: bool) -> None:
+        writer = BlobWriter()
+        offers = tuple(
+            BundleOffer(
+                writer.image(encode_png(each.image), "image/png", each.image.shape[1], each.image.shape[0]), each.seed
+            )
+            for each in bundles
+        )
+        event = BundlesReady(job=self._job, stage=stage, bundles=offers, waiting=waiting)
+        self._send(event, self._keep(writer))
+
+    def mesh_ready(self, mesh: Mesh, quality: Quality, bundle: int = 0) -> None:
         writer = BlobWriter()
         texture = None if mesh.texture is None else encode_png(mesh.texture.pixels)
         ref = describe_mesh(mesh, texture, writer)
-        self._send(MeshReady(job=self._job, quality=quality, mesh=ref), self._keep(writer))
+        self._send(MeshReady(job=self._job, quality=quality, mesh=ref, bundle=bundle), self._keep(writer))
 
     def warning(self, code: str, message: str, remedy: str) -> None:
         self._send(WarningRaised(job=self._job, code=code, message=message, remedy=remedy), ())

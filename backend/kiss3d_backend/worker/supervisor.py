@@ -20,6 +20,7 @@ import attrs
 from kiss3d_backend.config import WorkerLimits
 from kiss3d_backend.worker.messages import (
     CancelJob,
+    ChooseBundles,
     FromWorker,
     StartJob,
     ToWorker,
@@ -32,13 +33,15 @@ from kiss3d_backend.worker.messages import (
 from kiss3d_backend.worker.pipe import read_message, write_message
 from kiss3d_protocol.errors import (
     BackendStartFailed,
+    JobNotWaiting,
     Kiss3DError,
     MessageMalformed,
     OutOfMemory,
+    ParamsInvalid,
     WorkerDied,
     WorkerHung,
 )
-from kiss3d_protocol.messages import TERMINAL_EVENTS, Cancelled, Failed
+from kiss3d_protocol.messages import TERMINAL_EVENTS, BundlesReady, Cancelled, Failed
 
 _log = logging.getLogger(__name__)
 
@@ -66,9 +69,13 @@ class Notice:
 
 @attrs.define
 class _Job:
+    """``choosing``: of how many bundles it waits for a choice. ``chosen``: the choice that it was last given."""
+
     job: str
     last_event: float
     kill_at: float | None = None
+    choosing: int | None = None
+    chosen: tuple[int, ...] | None = None
 
 
 @attrs.define(eq=False)
@@ -139,6 +146,25 @@ class Supervisor:
             self._say(CancelJob(job))
         return True
 
+    def choose(self, job: str, indices: tuple[int, ...]) -> None:
+        """Tells the job which bundles to go on with. The same choice again changes nothing.
+
+        Raises :class:`JobNotWaiting`, and :class:`ParamsInvalid` for indices that are not those of its bundles.
+        """
+        running = self._job
+        if running is None or running.job != job:
+            raise JobNotWaiting("The job does not run, so there is nothing to choose.")
+        if running.chosen is not None and set(running.chosen) == set(indices):
+            return
+        if running.choosing is None:
+            raise JobNotWaiting("The job does not wait for a choice.")
+        if not indices or len(set(indices)) < len(indices) or max(indices) >= running.choosing:
+            raise ParamsInvalid(
+                f"That is no choice among {running.choosing} bundles.", "Choose at least one, and each only once."
+            )
+        running.chosen, running.choosing, running.last_event = indices, None, self._clock()
+        self._say(ChooseBundles(job, indices))
+
     def handle(self, notice: Notice) -> list[WorkerEvent]:
         """Takes a notice; returns the events of jobs that follow from it."""
         process = self._process
@@ -173,7 +199,7 @@ class Supervisor:
         elif job is not None and job.kill_at is not None:
             if now > job.kill_at:
                 self._kill(process, WorkerHung("The worker process did not stop when it was asked to."))
-        elif job is not None and now - job.last_event > self._limits.silence:
+        elif job is not None and job.choosing is None and now - job.last_event > self._limits.silence:
             self._kill(process, WorkerHung(f"The job made no progress for {self._limits.silence:.0f} seconds."))
         return []
 
@@ -246,6 +272,9 @@ class Supervisor:
                 self._kill(self._process, OutOfMemory(event.message))
         elif job.kill_at is not None:
             return []
+        elif isinstance(event, BundlesReady) and event.waiting:
+            # A person may take as long as they like; the process's own heartbeat still counts.
+            job.choosing, job.chosen = len(event.bundles), None
         return [worker_event]
 
     def _ended(self, process: _Process) -> list[WorkerEvent]:
