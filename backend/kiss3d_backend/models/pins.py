@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ Trust = Literal["catalogue", "first use"]
 
 FORMAT = 1
 LOCK_SECONDS = 30.0
+_HUB_KEY = re.compile(r"([^@:]+/[^@:]+)@([^@:]+):([^:]+)")
 
 
 @frozen
@@ -66,7 +68,13 @@ def pin_key(entry: Entry, file: ModelFile) -> str:
     """Under what name a file's hash is kept: where it comes from."""
     if file.local is not None:
         return f"local:{file.local.absolute()}"
-    return f"{entry.repository}@{entry.revision}/{file.path}"
+    return f"{entry.repository}@{entry.revision}:{file.path}"
+
+
+def place_of_key(key: str) -> tuple[str, str, str] | None:
+    """Repository, revision and path of a hub file's key; None for the others."""
+    found = _HUB_KEY.fullmatch(key)
+    return (found[1], found[2], found[3]) if found else None
 
 
 def converted_key(entry: Entry, file: ModelFile) -> str:

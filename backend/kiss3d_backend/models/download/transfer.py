@@ -92,17 +92,18 @@ class Transfer:
 
     def _try(self) -> Pin:
         check_cancel(self._cancel)
-        pin = self._pins.get(self._key)
         # Asked anew after a failure: the file may have changed, and an address on a storage host expires.
         remote, self._remote = self._remote, None
         if remote is None:
+            pin = self._pins.get(self._key)
             known = pin.sha256 if pin is not None else ""
             remote = describe(self._entry, self._file, known, self._settings.describe)
         repository, revision, path = self._entry.repository, self._entry.revision, self._file.path
         part = self._cache.part(repository, remote.etag)
         lock = self._acquire(self._cache.lock(repository, remote.etag), part)
         try:
-            pin = evolve(pin or Pin("", 0), etag=remote.etag, commit=remote.commit, size=remote.size or 0, mtime_ns=0)
+            pin = self._pins.get(self._key) or Pin("", 0)
+            pin = evolve(pin, etag=remote.etag, commit=remote.commit, size=remote.size or 0, mtime_ns=0)
             self._pins.put(self._key, pin)
             here = self._cache.adopt(repository, revision, remote.commit, path, remote.etag)
             if here is not None:
@@ -119,11 +120,13 @@ class Transfer:
             lock.release()
 
     def _take(self, here: Path, pin: Pin, remote: RemoteFile) -> Pin:
-        """Another process, or another program, has got it in the meantime."""
+        """Its content is here already, from another process, another program, or under another name."""
         self._count(here.stat().st_size)
         digest = hash_file(here, self._cancel)
         trust = check_digest(self._entry, self._file, here, digest, pin, remote.etag)
-        done = evolve(pin, sha256=digest.sha256, trust=trust, place="").seen_at(here)
+        pins = self._pins.all().values()
+        ours = any(other.ours and other.etag == remote.etag for other in pins)
+        done = evolve(pin, sha256=digest.sha256, trust=trust, place="", ours=ours).seen_at(here)
         self._pins.put(self._key, done)
         return done
 
