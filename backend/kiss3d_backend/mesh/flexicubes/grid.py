@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +23,7 @@ def grid_positions(resolution: int, scale: float = 1.0, device: torch.device | s
 def cell_corners(cells: Tensor, resolution: int) -> Tensor:
     """(M, 8) int64: the vertices at the corners of cells (M,) that are given by their number."""
     side = resolution + 1
-    steps = torch.tensor(CORNERS, device=cells.device) @ torch.tensor([side * side, side, 1], device=cells.device)
+    # In numpy: CUDA has no product of matrices of integers.
+    steps = torch.tensor(CORNERS @ np.array((side * side, side, 1)), device=cells.device)
     x, y, z = cells // resolution**2, cells // resolution % resolution, cells % resolution
     return ((x * side + y) * side + z)[:, None] + steps
