@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -18,14 +19,21 @@ def test_attention_is_torchs_own_and_takes_its_tensors() -> None:
     theirs = nn.MultiheadAttention(128, 2, bias=False, batch_first=True)
     ours = SelfAttention(128, 2)
     ours.load_state_dict(theirs.state_dict())
-    torch.testing.assert_close(ours(tokens), theirs(tokens, tokens, tokens)[0], rtol=1e-4, atol=1e-5)
+    expected = theirs(tokens, tokens, tokens)[0]
+    torch.testing.assert_close(ours(tokens[:, 2:5], *ours.read(tokens)), expected[:, 2:5], rtol=1e-4, atol=1e-5)
     theirs = nn.MultiheadAttention(128, 2, bias=False, batch_first=True, kdim=48, vdim=48)
     ours = CrossAttention(128, 48, 2)
     ours.load_state_dict(theirs.state_dict())
-    torch.testing.assert_close(ours(tokens, others), theirs(tokens, others, others)[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        ours(tokens, *ours.read(others)), theirs(tokens, others, others)[0], rtol=1e-4, atol=1e-5
+    )
 
 
-def test_blocks_norm_and_deconvolution_are_put_together_as_published() -> None:
+@pytest.mark.parametrize("tokens_at_once", [1024, 10])
+def test_blocks_norm_and_deconvolution_are_put_together_as_published(
+    tokens_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kiss3d_backend.networks.lrm.transformer._TOKENS_AT_ONCE", tokens_at_once)
     torch.manual_seed(1)
     model = TriplaneTransformer(SHAPE).eval()
     with torch.no_grad():
@@ -36,7 +44,7 @@ def test_blocks_norm_and_deconvolution_are_put_together_as_published() -> None:
     image_tokens = torch.randn(2, 10, 48)
     found = model(image_tokens, lambda: steps.append(None))
     assert found.shape == (2, 3, 5, 6, 6)
-    assert len(steps) == 3 * SHAPE.layers
+    assert len(steps) == model.steps == 3 * SHAPE.layers * (1 if tokens_at_once == 1024 else 3)
 
     with torch.no_grad():
         expected = put_together(model, image_tokens.double())

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class SelfAttention(nn.Module):
-    """Tokens (N, L, width) look at each other."""
+    """Tokens look at each other. What they see is read once, then any part of them can look."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -17,13 +17,19 @@ class SelfAttention(nn.Module):
         self.out_proj = nn.Linear(width, width, bias=False)
         nn.init.xavier_uniform_(self.in_proj_weight)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        query, key, value = functional.linear(tokens, self.in_proj_weight).chunk(3, dim=-1)
+    def read(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (N, L, width) of all tokens (N, L, width)."""
+        key, value = functional.linear(tokens, self.in_proj_weight[self.out_proj.in_features :]).chunk(2, dim=-1)
+        return key, value
+
+    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """What tokens (N, P, width) see in keys and values."""
+        query = functional.linear(tokens, self.in_proj_weight[: self.out_proj.in_features])
         return self.out_proj(attend(query, key, value, self.heads))
 
 
 class CrossAttention(nn.Module):
-    """Tokens (N, L, width) look at others (N, K, other_width)."""
+    """Tokens look at others of another width."""
 
     def __init__(self, width: int, other_width: int, heads: int) -> None:
         super().__init__()
@@ -35,11 +41,13 @@ class CrossAttention(nn.Module):
         for weight in (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
             nn.init.xavier_uniform_(weight)
 
-    def forward(self, tokens: Tensor, others: Tensor) -> Tensor:
-        query = functional.linear(tokens, self.q_proj_weight)
-        key = functional.linear(others, self.k_proj_weight)
-        value = functional.linear(others, self.v_proj_weight)
-        return self.out_proj(attend(query, key, value, self.heads))
+    def read(self, others: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (N, K, width) of the others (N, K, other_width)."""
+        return functional.linear(others, self.k_proj_weight), functional.linear(others, self.v_proj_weight)
+
+    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """What tokens (N, P, width) see in keys and values."""
+        return self.out_proj(attend(functional.linear(tokens, self.q_proj_weight), key, value, self.heads))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:

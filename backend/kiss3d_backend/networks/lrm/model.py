@@ -28,7 +28,7 @@ class Lrm(nn.Module):
     @property
     def steps(self) -> int:
         """How often :meth:`forward_planes` calls ``step``."""
-        return self.shape.image_layers + 3 * self.shape.layers
+        return self.shape.image_layers + self.transformer.steps
 
     def forward_planes(self, images: Tensor, cameras: Tensor, step: Callable[[], None] = _nothing) -> Tensor:
         """Triplanes (B, 3, channels, S, S) of the dtype of the transformers.

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from kiss3d_backend.networks.lrm.attention import CrossAttention, SelfAttention
 from kiss3d_backend.networks.lrm.shape import LrmShape
 
+_TOKENS_AT_ONCE = 1024
+
 
 class TriplaneTransformer(nn.Module):
     """The names of the parameters are the published ones."""
@@ -22,10 +24,14 @@ class TriplaneTransformer(nn.Module):
         self.norm = nn.LayerNorm(shape.width, eps=1e-6)
         self.deconv = nn.ConvTranspose2d(shape.width, shape.channels, kernel_size=2, stride=2)
 
+    @property
+    def steps(self) -> int:
+        return len(self.layers) * 3 * -(-self.pos_embed.shape[1] // _TOKENS_AT_ONCE)
+
     def forward(self, image_tokens: Tensor, step: Callable[[], None]) -> Tensor:
         """``image_tokens``: (N, K, image_width). Returns planes (N, 3, channels, 2 tokens, 2 tokens).
 
-        ``step`` is called three times a block.
+        ``step`` is called :attr:`steps` times.
         """
         x = self.pos_embed.expand(len(image_tokens), -1, -1)
         for block in self.layers:
@@ -49,10 +55,17 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, shape.mlp), nn.GELU(), nn.Identity(), nn.Linear(shape.mlp, width))
 
     def forward(self, x: Tensor, image_tokens: Tensor, step: Callable[[], None]) -> Tensor:
-        x = x + self.cross_attn(self.norm1(x), image_tokens)
+        key, value = self.cross_attn.read(image_tokens)
+        x = _in_pieces(x, lambda part: part + self.cross_attn(self.norm1(part), key, value), step)
+        key, value = self.self_attn.read(self.norm2(x))
+        x = _in_pieces(x, lambda part: part + self.self_attn(self.norm2(part), key, value), step)
+        return _in_pieces(x, lambda part: part + self.mlp(self.norm3(part)), step)
+
+
+def _in_pieces(x: Tensor, change: Callable[[Tensor], Tensor], step: Callable[[], None]) -> Tensor:
+    """Some tokens at a time, so that nobody waits long for ``step`` on a slow device."""
+    changed = []
+    for part in x.split(_TOKENS_AT_ONCE, dim=1):
+        changed.append(change(part))
         step()
-        x = x + self.self_attn(self.norm2(x))
-        step()
-        x = x + self.mlp(self.norm3(x))
-        step()
-        return x
+    return torch.cat(changed, dim=1)
