@@ -17,7 +17,7 @@ from kiss3d_backend.networks.convert.published import KINDS
 from kiss3d_backend.networks.lrm.load import LRM_FILE, load_lrm
 from kiss3d_backend.networks.lrm.model import Lrm
 from kiss3d_backend.networks.lrm.shape import LrmShape, shape_of
-from kiss3d_protocol.errors import ModelFileMissing, ModelKeysWrong
+from kiss3d_protocol.errors import ModelFileMissing, ModelKeysWrong, ParamsInvalid
 
 
 def entry(folder: Path, tensors: dict[str, Tensor]) -> EntryFiles:
@@ -85,5 +85,5 @@ def test_what_is_no_lrm_at_all_is_refused(tmp_path: Path) -> None:
 
 
 def test_half_precision_is_refused_on_the_cpu(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="float16"):
+    with pytest.raises(ParamsInvalid, match="half precision"):
         load_lrm(entry(tmp_path, tiny_lrm()), "cpu", torch.float16)

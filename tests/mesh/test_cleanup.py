@@ -167,3 +167,15 @@ def test_smoothing_takes_the_noise_and_leaves_the_volume() -> None:
     roughness = [np.abs(np.linalg.norm(points, axis=1) - 1).mean() for points in (noisy, smoothed)]
     assert roughness[1] < 0.5 * roughness[0]
     assert volume(smoothed, ball.triangles) == pytest.approx(volume(ball.positions, ball.triangles), rel=0.02)
+
+
+def test_a_check_that_raises_ends_the_work() -> None:
+    calls: list[None] = []
+
+    def check() -> None:
+        calls.append(None)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        clean(POSITIONS, TRIANGLES, check=check)

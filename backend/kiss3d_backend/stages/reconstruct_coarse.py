@@ -120,8 +120,7 @@ class ReconstructCoarse(Stage[Views, Mesh]):
             field = TriplaneField(model, planes, settings.memory, step)
             surface = extract_mesh(field, settings.resolution)
             upright = from_lrm_frame(surface.vertices.cpu().numpy())
-            cleaned = clean(upright, surface.faces.cpu().numpy().astype(np.int32))
-            context.check_cancelled()
+            cleaned = clean(upright, surface.faces.cpu().numpy().astype(np.int32), check=context.check_cancelled)
             # After the clean-up, so that what it added has the colours of its own place too.
             places = torch.from_numpy(to_lrm_frame(cleaned.positions)).to(device)
             colours = vertex_colours(field, places).cpu().numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import attrs
 import numpy as np
@@ -50,14 +51,22 @@ class Cleaned:
     closed: bool
 
 
-def clean(positions: NDArray[np.float32], triangles: NDArray[np.int32], settings: CleanUp | None = None) -> Cleaned:
+def clean(
+    positions: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    settings: CleanUp | None = None,
+    *,
+    check: Callable[[], None] | None = None,
+) -> Cleaned:
     """Makes a mesh that holds water: no degenerate or duplicate faces, manifold, closed, facing outwards.
 
     ``positions``: (V, 3); ``triangles``: (T, 3), of any orientation, welded or not. Faces at positions that are not
-    finite go. A mesh that is clean already comes out as it was, but for the order of its vertices.
+    finite go. A mesh that is clean already comes out as it was, but for the order of its vertices. ``check``: called
+    between the steps; what it raises ends the work.
     Raises :class:`MeshEmpty` when nothing with a volume is left.
     """
     settings = CleanUp() if settings is None else settings
+    check = check or (lambda: None)
     whole = Soup(np.asarray(positions, np.float32), np.asarray(triangles, np.int32))
     finite = np.isfinite(whole.positions[whole.triangles].sum(axis=(1, 2), dtype=np.float64))
     soup = weld(whole.keep(finite).compact())
@@ -66,12 +75,17 @@ def clean(positions: NDArray[np.float32], triangles: NDArray[np.int32], settings
     dropped = filled = still_open = 0
     for _ in range(_ROUNDS):
         soup = without_duplicates(without_collapsed(collapse_short_edges(soup, settings.shortest_edge * diagonal)))
+        check()
         soup = flip_flat(orient(soup))
+        check()
         soup = orient(split_apart(soup))
+        check()
         soup, gone = without_small_parts(soup, settings.smallest_part)
         lids = fill_holes(soup, longest)
+        check()
         dropped, filled, still_open = dropped + gone, filled + lids.filled, lids.open
         soup = weld(orient(lids.soup))
+        check()
         if _is_clean(soup, still_open > 0):
             break
     if len(soup.triangles) < 4:

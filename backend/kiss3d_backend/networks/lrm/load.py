@@ -8,6 +8,7 @@ from kiss3d_backend.models.files import EntryFiles
 from kiss3d_backend.networks.checkpoint import assign, open_entry
 from kiss3d_backend.networks.lrm.model import Lrm
 from kiss3d_backend.networks.lrm.shape import LrmShape, shape_of
+from kiss3d_backend.networks.precision import refuse_half_on_cpu
 
 LRM_FILE = "final_ckpt.safetensors"
 """What the published ``final_ckpt.ckpt`` is converted to: the generator's tensors alone, by their own names."""
@@ -21,11 +22,10 @@ def load_lrm(files: EntryFiles, device: torch.device | str = "cpu", dtype: torch
     ``dtype``: of the two transformers, float32 or bfloat16, on CUDA float16 too. The decoder's perceptrons are tiny
     and stay float32. Widths are read from the file, so that a smaller model of the same layout loads as well.
 
-    Raises :class:`ModelFileMissing`, :class:`ModelFileCorrupt` and :class:`ModelKeysWrong`; ValueError for float16 on
-    the CPU, which no plan asks for.
+    Raises :class:`ModelFileMissing`, :class:`ModelFileCorrupt` and :class:`ModelKeysWrong`, and :class:`ParamsInvalid`
+    for float16 on the CPU.
     """
-    if dtype == torch.float16 and torch.device(device).type == "cpu":
-        raise ValueError("the LRM does not run in float16 on the CPU")
+    refuse_half_on_cpu(torch.device(device), dtype)
     tensors = open_entry(files, LRM_FILE)
     with torch.device("meta"):
         model = Lrm(shape_of(tensors.shapes) or LrmShape())
