@@ -13,12 +13,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from kiss3d_backend import __version__
+from kiss3d_backend.cli_models import INTERRUPTED, models_app
 from kiss3d_backend.config import DEFAULT_RECIPES
 from kiss3d_protocol.errors import Kiss3DError, ParamsInvalid
 from kiss3d_protocol.params import DEFAULT_PRESET, MAX_SEED, GenerateParams
 from kiss3d_protocol.version import DEFAULT_ADDRESS, PROTOCOL_VERSION
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="kiss3d",
@@ -28,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(models_app)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DataDirOption = Annotated[Path | None, typer.Option(help="Where jobs and results are kept.")]

@@ -9,6 +9,7 @@ from attrs import field, frozen, validators
 from kiss3d_protocol.validation import amount, long_text, name_text, not_negative
 
 ModelState = Literal["missing", "partial", "present", "ready"]
+PullStep = Literal["describe", "verify", "download", "convert"]
 HashState = Literal["known", "pinned", "unknown"]
 
 MAX_PULLED = 256
@@ -66,8 +67,13 @@ class ModelList:
 
 @frozen
 class PullProgress:
-    """How far the pull is: ``bytes`` of ``total`` of everything that it gets; ``file`` of ``entry`` is coming in."""
+    """How far a step of the pull is: ``bytes`` of ``total`` of all its files. ``file`` of ``entry`` is in work.
 
+    The steps, each left out when it has nothing to do: asking the hub for descriptions (no bytes), hashing what is here
+    already, downloading, converting pickles.
+    """
+
+    step: PullStep
     entry: str = field(validator=name_text)
     file: str = field(validator=name_text)
     bytes: int = field(validator=not_negative)

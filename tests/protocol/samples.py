@@ -192,7 +192,7 @@ def server_samples() -> list[Sample]:
         (Refused("submit", JOB, "job.conflict", "It is another job.", "Use another id."), ()),
         (JobList((summary,)), ()),
         (ModelList((model(),), ("flux-schnell",)), ()),
-        (PullProgress("flux-schnell", "flux.safetensors", 200, 17_200, 1024.5, 16.25), ()),
+        (PullProgress("download", "flux-schnell", "flux.safetensors", 200, 17_200, 1024.5, 16.25), ()),
         (PullFinished(("flux-schnell",)), ()),
         (PullFailed("model.gated", "It is gated.", "Accept its licence."), ()),
         (PullCancelled(), ()),

@@ -191,7 +191,16 @@ SERVER = {
     m.JobList: _alone(st.builds(m.JobList, st.lists(summaries, max_size=2).map(tuple))),
     m.ModelList: _alone(st.builds(m.ModelList, st.lists(model_infos, max_size=2).map(tuple), models)),
     m.PullProgress: _alone(
-        st.builds(m.PullProgress, names, names, counts, counts, seconds, st.none() | seconds),
+        st.builds(
+            m.PullProgress,
+            st.sampled_from(["describe", "verify", "download", "convert"]),
+            names,
+            names,
+            counts,
+            counts,
+            seconds,
+            st.none() | seconds,
+        ),
     ),
     m.PullFinished: _alone(st.builds(m.PullFinished, models)),
     m.PullFailed: _alone(st.builds(m.PullFailed, names, texts, texts)),

@@ -113,7 +113,17 @@ def _may_stand(value: Any, other: Any, path: tuple[Any, ...]) -> bool:
         # A map of which every key has a default; one with free keys.
         return other == {} and path[-1] in ("params", "versions")
     if type(value) is str and type(other) is str:
-        return path[-1] not in ("type", "job", "instance", "sha256", "picture_sha256", "dtype", "media_type", "kind")
+        return path[-1] not in (
+            "type",
+            "job",
+            "instance",
+            "sha256",
+            "picture_sha256",
+            "dtype",
+            "media_type",
+            "kind",
+            "step",
+        )
     return type(value) is type(other)
 
 

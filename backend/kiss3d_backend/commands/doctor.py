@@ -9,21 +9,21 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
-from attrs import asdict, frozen
+from attrs import asdict
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from kiss3d_backend import __version__
+from kiss3d_backend.commands.findings import Finding, Verdict
+from kiss3d_backend.commands.model_findings import model_findings
 from kiss3d_backend.config import DataDir, default_data_dir
 from kiss3d_backend.devices.probe import probe_device
 from kiss3d_backend.mesh.raster import report
 from kiss3d_backend.models.offers import preset_offers
 from kiss3d_protocol.errors import DataDirectoryUnusable
 from kiss3d_protocol.version import PROTOCOL_VERSION
-
-Verdict = Literal["ok", "warning", "error"]
 
 LIBRARIES = (
     "numpy",
@@ -42,16 +42,6 @@ _TORCH_QUESTION = """
 import json, torch
 print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "available": torch.cuda.is_available()}))
 """
-
-
-@frozen
-class Finding:
-    """One line of the report. ``remedy`` is empty when nothing has to be done."""
-
-    subject: str
-    verdict: Verdict
-    text: str
-    remedy: str = ""
 
 
 def run_doctor(*, data_dir: Path | None, as_json: bool) -> int:
@@ -73,7 +63,7 @@ def run_doctor(*, data_dir: Path | None, as_json: bool) -> int:
     styles = {"ok": "green", "warning": "yellow", "error": "red"}
     for finding in findings:
         text = f"{finding.text} {finding.remedy}".strip()
-        table.add_row(f"[{styles[finding.verdict]}]{finding.verdict}[/]", finding.subject, text)
+        table.add_row(f"[{styles[finding.verdict]}]{finding.verdict}[/]", finding.subject, escape(text))
     Console(highlight=False).print(table)
     return int(broken)
 
@@ -88,7 +78,7 @@ def examine(data_dir: Path) -> list[Finding]:
         *_device(),
         *_rasterizers(),
         *_data_dir(data_dir),
-        *_presets(data_dir),
+        *model_findings(data_dir),
     ]
 
 
@@ -163,13 +153,6 @@ def _data_dir(path: Path) -> list[Finding]:
     verdict: Verdict = "ok" if free > FREE_DISK_WARNING else "warning"
     remedy = "" if verdict == "ok" else "Free some disk space, or choose another folder with --data-dir."
     return [Finding("Data directory", "ok", str(path)), Finding("Disk", verdict, f"{_gib(free)} free.", remedy)]
-
-
-def _presets(data_dir: Path) -> list[Finding]:
-    return [
-        Finding(f"Preset {offer.name}", "ok" if offer.offered else "warning", offer.reason or "Can run here.")
-        for offer in preset_offers(data_dir)
-    ]
 
 
 def _gib(count: int) -> str:

@@ -97,6 +97,7 @@ class PullProcess:
                 ended = not isinstance(message, PullProgress)
                 self._notify(PullNotice(self.start, message))
         code = self._popen.wait()
+        self.ask_to_stop()
         words.join(timeout=1.0)
         if not ended:
             said = " ".join(self._last_words)
