@@ -31,7 +31,7 @@ LOADERS: dict[str, Callable[[EntryFiles, EntryFiles, torch.dtype], Any]] = {
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> EntryFiles:
-    return write_zero123plus(tmp_path_factory.mktemp("zero123plus"), picture_side=64)
+    return write_zero123plus(tmp_path_factory.mktemp("zero123plus"), picture_side=64, levels=4)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_unet_weights_are_kiss3dgens(repository: EntryFiles, flexgen: EntryFiles
 
 
 def test_names_of_older_libraries_are_understood(tmp_path: Path, repository: EntryFiles) -> None:
-    older = write_zero123plus(tmp_path / "older", picture_side=64, older=True)
+    older = write_zero123plus(tmp_path / "older", picture_side=64, levels=4, older=True)
     assert load_file(older.path("vae/diffusion_pytorch_model.safetensors")).keys() != (
         load_file(repository.path("vae/diffusion_pytorch_model.safetensors")).keys()
     )

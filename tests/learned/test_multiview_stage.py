@@ -37,7 +37,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     folder = tmp_path_factory.mktemp("tiny")
-    repository = write_zero123plus(folder / "zero123plus", picture_side=64)
+    repository = write_zero123plus(folder / "zero123plus", picture_side=64, levels=4)
     return parts_from_files(repository, write_flexgen(folder / "flexgen"), torch.device("cpu"), torch.float32)
 
 
@@ -82,9 +82,9 @@ class Scripted:
     def __getattr__(self, name: str) -> object:
         return getattr(self._real, name)
 
-    def decode(self, latents: torch.Tensor) -> np.ndarray:
-        quarters = np.array([[10, 20], [30, 40]], np.uint8)
-        return quarters.repeat(32, 0).repeat(32, 1)[..., None].repeat(3, 2)
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        quarters = torch.tensor([[10, 20], [30, 40]]) / 255
+        return quarters.repeat_interleave(32, 0).repeat_interleave(32, 1).expand(3, -1, -1)
 
 
 def test_views_are_in_the_order_of_the_bundle(parts: Parts) -> None:
@@ -136,7 +136,7 @@ def test_views_can_be_kept(parts: Parts) -> None:
 
 
 def test_bfloat16_on_the_processor_gives_nearly_the_same_views(tmp_path: Path, parts: Parts) -> None:
-    repository = write_zero123plus(tmp_path / "zero123plus", picture_side=64)
+    repository = write_zero123plus(tmp_path / "zero123plus", picture_side=64, levels=4)
     coarse = parts_from_files(repository, write_flexgen(tmp_path / "flexgen"), torch.device("cpu"), torch.bfloat16)
     settings = attrs.evolve(SETTINGS, steps=3)
     fine, rough = (

@@ -74,13 +74,14 @@ _VOCABULARY = {token: number for number, token in enumerate([*_LETTERS, "<|start
 
 
 def write_zero123plus(
-    folder: Path, *, picture_side: int = 512, levels: int = 4, older: bool = False, seed: int = 0
+    folder: Path, *, picture_side: int = 512, levels: int = 7, older: bool = False, seed: int = 0
 ) -> EntryFiles:
     """Writes the repository.
 
-    ``levels``: of the autoencoder; 2 ** (levels - 1) pixels of a side are one latent, 8 as published, and with more the
-    attention maps of a picture of the published size stay small. ``picture_side``: what the given picture is resized
-    to for the autoencoder. ``older``: with the names of the first versions of diffusers and transformers.
+    ``levels``: of the autoencoder; 2 ** (levels - 1) pixels of a side are one latent. Published are 4 levels, but then
+    a picture of the published size needs large attention maps, which take long on a processor. ``picture_side``: what
+    the given picture is resized to for the autoencoder. ``older``: with the names of the first versions of diffusers
+    and transformers.
     """
     _write_json(folder / "model_index.json", _index())
     _write_json(folder / "scheduler" / "scheduler_config.json", _SCHEDULER)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from transformers import CLIPImageProcessorPil
 
 from kiss3d_backend.networks.zero123.conditioning import pixel_values
-from kiss3d_backend.networks.zero123.scaling import to_picture, unscaled
+from kiss3d_backend.networks.zero123.scaling import unscaled_latents, unscaled_pixels
 
 
 class Autoencoder:
@@ -50,8 +50,8 @@ class Autoencoder:
         return code.mean.float() + code.std.float() * noise.to(self._vae.device)
 
     @torch.inference_mode()
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        """The picture (H, W, 3) uint8, sRGB, of the network's latents (1, C, h, w)."""
-        code: Any = unscaled(latents) / float(self._vae.config["scaling_factor"])
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pixels (3, H, W) float32, sRGB, in [0, 1], of the network's latents (1, C, h, w)."""
+        code: Any = unscaled_latents(latents) / float(self._vae.config["scaling_factor"])
         code = code.to(self._vae.device, self._vae.dtype)
-        return to_picture(self._vae.decode(code, return_dict=False)[0][0])
+        return unscaled_pixels(self._vae.decode(code, return_dict=False)[0][0])

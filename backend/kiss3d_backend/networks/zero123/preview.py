@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from kiss3d_backend.networks.zero123.scaling import to_picture, unscaled
+from kiss3d_backend.networks.zero123.scaling import to_picture, unscaled_latents, unscaled_pixels
 
 # A linear fit of RGB in [-1, 1] to the four channels of Stable Diffusion's latents, as it goes round in its community.
 _LATENT_TO_RGB = (
@@ -23,6 +23,6 @@ PREVIEW_SIDE = 512
 def approximate_picture(latents: torch.Tensor) -> NDArray[np.uint8]:
     """All tiles together (512, 512, 3) uint8, roughly, of the network's latents (1, 4, h, w). Waits for the device."""
     matrix = torch.tensor(_LATENT_TO_RGB, dtype=torch.float32, device=latents.device)
-    rgb = torch.einsum("chw,cr->rhw", unscaled(latents)[0].float(), matrix)
-    picture = Image.fromarray(to_picture(rgb))
+    rgb = torch.einsum("chw,cr->rhw", unscaled_latents(latents)[0].float(), matrix)
+    picture = Image.fromarray(to_picture(unscaled_pixels(rgb)))
     return np.asarray(picture.resize((PREVIEW_SIDE, PREVIEW_SIDE), Image.Resampling.BICUBIC))
