@@ -1,0 +1,1 @@
+"""Any small chat model that transformers has classes for, run on this machine."""
