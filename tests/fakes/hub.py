@@ -25,6 +25,8 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import define, field, frozen
 
+from kiss3d_backend.models.catalogue import Catalogue
+
 LARGE = (".safetensors", ".ckpt", ".bin", ".onnx", ".pt", ".model")
 """Files that a real hub keeps in LFS: their ETag is the sha256 of the content; others have git's hash."""
 CHUNK = 1 << 16
@@ -48,7 +50,8 @@ class Fault:
 
     ``status``: refuse with it, and with ``error_code`` in X-Error-Code. ``truncate_at``: break the connection after so
     many bytes. ``flip_at``: change the byte there. ``stall_at``: stop sending there, for ``seconds``. ``rate``: bytes a
-    second. ``ignore_range``: answer 200 with the whole file. ``on_head``: refuse HEAD too.
+    second. ``ignore_range``: answer 200 with the whole file. ``another``:
+    GET finds this file instead. ``on_head``: refuse HEAD too.
     """
 
     times: int | None = None
@@ -60,6 +63,7 @@ class Fault:
     seconds: float = 30.0
     rate: float | None = None
     ignore_range: bool = False
+    another: Path | None = None
     on_head: bool = False
 
 
@@ -207,6 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         stored = self.hub.find(repository, revision, file)
         if stored is None:
             return self._refuse(404, "EntryNotFound", {"X-Repo-Commit": self.hub.revision(repository, revision)[1]})
+        if fault is not None and fault.another is not None:
+            stored = Stored(fault.another, stored.commit)
         if self.hub.storage is not None and stored.path.suffix in LARGE:
             return self._redirect(stored)
         return self._send(stored, fault or Fault())
@@ -325,6 +331,30 @@ def catalogue_lines(folder: Path, entry: str, repository: str, revision: str = "
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             lines.append(f'[{entry}.files."{path.relative_to(root).as_posix()}"]')
             lines += [f"size = {path.stat().st_size}", f'sha256 = "{sha256}"']
+    return "\n".join(lines) + "\n"
+
+
+def catalogue_over(folder: Path, catalogue: Catalogue) -> str:
+    """A ``models.toml`` that keeps the entries of a catalogue and takes their files, with sizes and hashes, from the
+    folder. Entries whose repository it lacks stay as they are; a required file that it lacks is a KeyError."""
+    lines: list[str] = []
+    for entry in catalogue.entries.values():
+        root = folder / entry.repository / entry.revision
+        if not root.is_dir():
+            continue
+        # Naming the repository makes the published sizes and hashes of its files void.
+        lines += [f"[{entry.name}]", f'repository = "{entry.repository}"', f"gated = {str(entry.gated).lower()}"]
+        for file in entry.files:
+            path = root / file.path
+            if path.is_file():
+                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+                lines += [
+                    f'[{entry.name}.files."{file.name}"]',
+                    f"size = {path.stat().st_size}",
+                    f'sha256 = "{sha256}"',
+                ]
+            elif not file.optional:
+                raise KeyError(f"{entry.repository} in {folder} lacks {file.path}")
     return "\n".join(lines) + "\n"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
+from tests.fakes.hub import catalogue_over
 
 from kiss3d_backend.models.catalogue import Catalogue
 from kiss3d_backend.models.catalogue_reader import parse_catalogue, read_catalogue, shipped_catalogue
@@ -124,3 +126,18 @@ def test_an_entry_of_the_users_own() -> None:
     toml = '[writer]\nrepository = "a/b"\npurpose = "writes prompts"\n[writer.files."w.safetensors"]\nsize = 5\n'
     entry = parse_catalogue(toml, Path("models.toml"), Catalogue({})).entry("writer")
     assert (entry.revision, entry.expected_size, entry.presets) == ("main", 5, ())
+
+
+def test_a_hub_of_tiny_models_keeps_everything_but_sizes_and_hashes(tmp_path: Path) -> None:
+    path = tmp_path / "LTT" / "PRM" / "main" / "final_ckpt.ckpt"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"tiny")
+    shipped = shipped_catalogue()
+    over = parse_catalogue(catalogue_over(tmp_path, shipped), tmp_path / "models.toml", shipped)
+    tiny, full = over.entry("lrm"), shipped.entry("lrm")
+    assert (tiny.files[0].size, tiny.files[0].sha256) == (4, hashlib.sha256(b"tiny").hexdigest())
+    assert (tiny.files[0].convert, tiny.presets, tiny.repository) == ("lrm", full.presets, full.repository)
+    assert over.entry("birefnet") == shipped.entry("birefnet")
+    (tmp_path / "sudo-ai" / "zero123plus-v1.2" / "main").mkdir(parents=True)
+    with pytest.raises(KeyError, match=r"model_index\.json"):
+        catalogue_over(tmp_path, shipped)

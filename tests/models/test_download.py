@@ -122,6 +122,35 @@ def test_a_hub_that_ignores_ranges_starts_afresh(hub: Hub, make_store: MakeStore
     assert store.files("thing").path(FILE).read_bytes() == WEIGHTS
 
 
+def test_a_file_that_changed_on_the_hub_starts_afresh(hub: Hub, make_store: MakeStore) -> None:
+    hub.fail(FILE, Fault(truncate_at=300_000))
+    store = make_store(hashes=False)
+    with pytest.raises(ModelDownloadFailed):
+        get(store)
+    hub.faults.clear()
+    newer = WEIGHTS[::-1]
+    (hub.folder / REPOSITORY / "main" / FILE).write_bytes(newer)
+    get(store)
+    assert hub.gets(FILE)[-1].range is None
+    assert store.files("thing").path(FILE).read_bytes() == newer
+
+
+def test_a_file_that_changes_between_description_and_body_is_not_mixed(
+    hub: Hub, make_store: MakeStore, tmp_path: Path
+) -> None:
+    store = make_store(hashes=False)
+    etag = hashlib.sha1(b"blob %d\0" % len(CONFIG) + CONFIG).hexdigest()
+    half = store.cache.part(REPOSITORY, etag)
+    half.parent.mkdir(parents=True)
+    half.write_bytes(CONFIG[:4])
+    (tmp_path / "newer.json").write_bytes(b'{"width": 4}\n')
+    hub.fail("config.json", Fault(times=1, another=tmp_path / "newer.json"))
+    get(store)
+    answers = [(line.range, line.status) for line in hub.gets("config.json")]
+    assert answers[:1] == [("bytes=4-", 200)], "If-Range keeps the hub from sending the rest of another file"
+    assert store.files("thing").path("config.json").read_bytes() == CONFIG
+
+
 def test_416_starts_afresh(hub: Hub, make_store: MakeStore) -> None:
     hub.fail(FILE, Fault(times=1, status=416))
     store = make_store()

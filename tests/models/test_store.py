@@ -232,6 +232,12 @@ def test_prune_deletes_parts_and_what_no_preset_needs(hub: Hub, make_store: Make
     assert list((store.cache.folder(REPOSITORY) / "blobs").iterdir()) == []
 
 
+def test_prune_leaves_what_a_setting_needs(make_store: MakeStore) -> None:
+    store = make_store("[thing]\non_request = true")
+    pull("thing", store, settings=QUICK)
+    assert prune(store) == ()
+
+
 def test_pins_survive_a_lost_cache_and_tell_a_damaged_file(make_store: MakeStore) -> None:
     store = make_store(hashes=False)
     pull("thing", store, settings=QUICK)

@@ -53,7 +53,8 @@ class Entry:
     """A model of the catalogue: the files of one repository that belong together.
 
     ``licence``: its name. ``gated``: the licence must be accepted on the hub first. ``purpose``: a phrase for people.
-    ``presets``: the presets that need it. ``overridden``: a user's file has changed it.
+    ``presets``: the presets that need it. ``overridden``: a user's file has changed it. ``on_request``: a setting needs
+    it, and no preset by itself.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Entry:
     presets: tuple[str, ...]
     files: tuple[ModelFile, ...]
     overridden: bool = False
+    on_request: bool = False
 
     @property
     def page(self) -> str:

@@ -19,7 +19,7 @@ from kiss3d_protocol.params import PRESETS
 USER_FILE = "models.toml"
 DEFAULT_REVISION = "main"
 
-_ENTRY_KEYS = {"repository", "revision", "licence", "gated", "purpose", "presets", "files", "local"}
+_ENTRY_KEYS = {"repository", "revision", "licence", "gated", "purpose", "presets", "files", "local", "on_request"}
 _FILE_KEYS = {"path", "size", "about_size", "sha256", "convert", "converted_size", "optional", "local"}
 _ENTRY_NAME = re.compile(r"[a-z0-9_]{1,64}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*", re.ASCII)
@@ -97,6 +97,7 @@ class _Reader:
             presets=self._presets(values, below.presets if below else ()),
             files=self._files(values, below.files if below else ()),
             overridden=below is not None,
+            on_request=self._flag(values, "", "on_request", below.on_request if below else False),
         )
 
     def _files(self, values: Table, below: tuple[ModelFile, ...]) -> tuple[ModelFile, ...]:

@@ -10,10 +10,11 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from attrs import asdict, evolve, field, frozen, validators
 from filelock import FileLock
@@ -26,6 +27,8 @@ Trust = Literal["catalogue", "first use"]
 
 FORMAT = 1
 LOCK_SECONDS = 30.0
+PATIENCE = 25 if os.name == "nt" else 0
+T = TypeVar("T")
 _HUB_KEY = re.compile(r"([^@:]+/[^@:]+)@([^@:]+):([^:]+)")
 
 
@@ -91,7 +94,7 @@ class Pins:
     def all(self) -> Mapping[str, Pin]:
         """Every pin by key. Raises :class:`ModelFileCorrupt` when the file is damaged."""
         try:
-            text = self._path.read_text(encoding="utf-8")
+            text = _patiently(lambda: self._path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         except (OSError, UnicodeError) as error:
@@ -132,7 +135,7 @@ class Pins:
                     json.dump(document, file, indent=1)
                     file.flush()
                     os.fsync(file.fileno())
-                Path(name).replace(self._path)
+                _patiently(lambda: Path(name).replace(self._path))
             except BaseException:
                 Path(name).unlink(missing_ok=True)
                 raise
@@ -140,3 +143,13 @@ class Pins:
     def _damaged(self, reason: str) -> ModelFileCorrupt:
         text = f"{self._path}, which holds the hashes of the model files, cannot be used ({reason})."
         return ModelFileCorrupt(text, "Delete it; the files are then hashed and trusted anew.")
+
+
+def _patiently(action: Callable[[], T]) -> T:
+    """On Windows a file that another process is just reading cannot be replaced, nor read while it is replaced."""
+    for _ in range(PATIENCE):
+        try:
+            return action()
+        except PermissionError:
+            time.sleep(0.02)
+    return action()

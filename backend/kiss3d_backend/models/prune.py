@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 from filelock import FileLock, Timeout
 
+from kiss3d_backend.models.catalogue import Entry
 from kiss3d_backend.models.hub_cache import PART_SUFFIX
 from kiss3d_backend.models.pins import Pin, pin_key, place_of_key
 from kiss3d_backend.models.store import ModelStore
@@ -63,7 +64,7 @@ def _conversions(store: ModelStore) -> Iterator[Leftover]:
         file.path
         for state in store.entries()
         for file in state.files
-        if file.status == "converted" and state.entry.presets
+        if file.status == "converted" and _is_needed(state.entry)
     }
     for path in sorted((store.models_dir / "converted").rglob("*.safetensors")):
         if path not in current:
@@ -72,12 +73,16 @@ def _conversions(store: ModelStore) -> Iterator[Leftover]:
 
 def _unneeded(store: ModelStore, pins: Mapping[str, Pin]) -> Iterator[Leftover]:
     needed = {
-        pin_key(entry, file) for entry in store.catalogue.entries.values() if entry.presets for file in entry.files
+        pin_key(entry, file) for entry in store.catalogue.entries.values() if _is_needed(entry) for file in entry.files
     }
     for key, pin in pins.items():
         path = _source(store, key, pin) if pin.ours and key not in needed else None
         if path is not None:
             yield Leftover(path, path.stat().st_size, "no preset needs it", key)
+
+
+def _is_needed(entry: Entry) -> bool:
+    return bool(entry.presets) or entry.on_request
 
 
 def _source(store: ModelStore, key: str, pin: Pin) -> Path | None:
