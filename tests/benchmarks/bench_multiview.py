@@ -13,7 +13,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -44,6 +44,7 @@ VAE: dict[str, Any] = {
     "up_block_types": ["UpDecoderBlock2D"] * 4,
 }
 TOKENS = 77
+Module = TypeVar("Module", bound=torch.nn.Module)
 SCALE = 8
 
 
@@ -61,6 +62,12 @@ def peak_mib(device: torch.device) -> int | None:
     except ImportError:
         return None
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def moved(module: Module, device: torch.device, dtype: torch.dtype) -> Module:
+    """By torch's own method: the one of diffusers warns of layers that these networks do not have."""
+    torch.nn.Module.to(module, device, dtype)
+    return module.requires_grad_(False).eval()
 
 
 def sample(unet: ReferenceUNet, schedule: Schedule, width: int, side: int) -> torch.Tensor:
@@ -86,7 +93,7 @@ def main() -> None:
     refuse_half_on_cpu(device, dtype)
 
     configuration = PUBLISHED_UNET | (SMALL if small else {})
-    network = UNet2DConditionModel(**configuration).to(device, dtype).requires_grad_(False).eval()
+    network = moved(UNet2DConditionModel(**configuration), device, dtype)
     unet = ReferenceUNet(network)
     width = configuration["cross_attention_dim"]
     sample(unet, trailing_schedule(SCHEDULER, 2), width, side)
@@ -99,7 +106,7 @@ def main() -> None:
     parameters = sum(parameter.numel() for parameter in network.parameters())
     del network, unet
 
-    vae = AutoencoderKL(**VAE).to(device, dtype).requires_grad_(False).eval()
+    vae = moved(AutoencoderKL(**VAE), device, dtype)
     if on_cuda:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

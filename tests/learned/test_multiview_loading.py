@@ -14,6 +14,7 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from tests.fakes.tiny.zero123 import PUBLISHED_UNET, entry_files, flexgen_state_dict, write_flexgen, write_zero123plus
 
+from kiss3d_backend.models.catalogue_reader import shipped_catalogue
 from kiss3d_backend.models.files import EntryFiles
 from kiss3d_backend.networks.convert.published import KINDS
 from kiss3d_backend.networks.zero123.configuration import arguments_of
@@ -85,6 +86,17 @@ def test_names_of_older_libraries_are_understood(tmp_path: Path, repository: Ent
             if isinstance(module, torch.nn.Module):
                 other = getattr(old, attribute).state_dict()
                 assert all(torch.equal(other[name], tensor) for name, tensor in module.state_dict().items())
+
+
+@pytest.mark.parametrize("part", LOADERS)
+def test_the_files_of_the_catalogue_are_enough(part: str, repository: EntryFiles, flexgen: EntryFiles) -> None:
+    catalogue = shipped_catalogue()
+
+    def catalogued(files: EntryFiles) -> EntryFiles:
+        names = [file.loaded_name for file in catalogue.entry(files.entry).files]
+        return EntryFiles(files.entry, {name: files.path(name) for name in names})
+
+    assert LOADERS[part](catalogued(repository), catalogued(flexgen), torch.float32) is not None
 
 
 @pytest.mark.parametrize("part", LOADERS)
