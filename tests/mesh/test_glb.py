@@ -13,7 +13,6 @@ import trimesh
 from PIL import Image
 from tests.mesh.shapes import ring
 
-from kiss3d_backend.mesh.charts import chart_frame, front_and_back_uvs
 from kiss3d_backend.mesh.glb import write_glb
 from kiss3d_backend.mesh.inflate import inflate
 from kiss3d_backend.mesh.silhouette import silhouette_grid
@@ -29,12 +28,23 @@ def textured_ring() -> Mesh:
     body = inflate(grid)
     positions = (body.positions * (1, -1, 1)).astype(np.float32)
     positions -= (positions.min(axis=0) + positions.max(axis=0)) / 2
-    uvs, uv_triangles, _ = front_and_back_uvs(positions, body.triangles, chart_frame(positions))
+    uvs, uv_triangles = front_and_back_uvs(positions, body.triangles)
     pixels = np.zeros((64, 128, 3), dtype=np.uint8)
     pixels[:32, :64] = (255, 0, 0)
     pixels[32:, :64] = (0, 0, 255)
     pixels[:, 64:] = (0, 255, 0)
     return Mesh(positions, body.triangles, uvs, uv_triangles, None, Texture(pixels))
+
+
+def front_and_back_uvs(positions: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The front in the left half of the texture as seen from +z, the back in the right half as seen from -z."""
+    across = 0.5 + 0.94 * positions[:, 0] / np.ptp(positions[:, :2], axis=0).max()
+    up = 0.5 + 0.94 * positions[:, 1] / np.ptp(positions[:, :2], axis=0).max()
+    uvs = np.concatenate([np.stack([across / 2, up], axis=1), np.stack([1 - across / 2, up], axis=1)])
+    front = positions[triangles, 2].sum(axis=1) > 0
+    index = np.where(front[:, None], triangles, triangles + len(positions))
+    used, compact = np.unique(index.ravel(), return_inverse=True)
+    return uvs[used].astype(np.float32), compact.reshape(-1, 3).astype(np.int32)
 
 
 def as_png(texture: Texture) -> bytes:

@@ -1,20 +1,26 @@
-"""Inflation and projection as stages: frames, face counts, and a texture that matches the picture."""
+"""Inflation and painting as stages: frames, face counts, and a texture that matches the picture."""
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
+from scipy.ndimage import map_coordinates
 from tests.mesh.shapes import assert_closed, components
 from tests.stages.context import stage_context
 
-from kiss3d_backend.mesh.charts import CHART_SHARE
+from kiss3d_backend.mesh.body_colours import BodyColours
+from kiss3d_backend.mesh.normals import vertex_normals
+from kiss3d_backend.mesh.simplify import simplify
 from kiss3d_backend.pipeline.types import OBJECT_SHARE, Cutout, Mesh
+from kiss3d_backend.stages.colour_body import ColourBody
 from kiss3d_backend.stages.inflate_silhouette import InflateSilhouette
-from kiss3d_backend.stages.project_picture import ProjectPicture
+from kiss3d_backend.stages.texture_body import Body, TextureBody
 from kiss3d_protocol.errors import JobCancelled
 
 SIDE = 400
-CHART = 256
+TEXTURE = 512
 
 
 def cutout(pattern: bool = True) -> Cutout:
@@ -33,10 +39,24 @@ def inflated(cut: Cutout, faces: int = 5000) -> Mesh:
     return InflateSilhouette("shape", "Shape", weight=1.0, faces=faces).run(cut, stage_context()[0])
 
 
-def painted(cut: Cutout) -> Mesh:
-    return ProjectPicture("texture", "Texture", weight=1.0, chart_side=CHART).run(
-        (cut, inflated(cut)), stage_context()[0]
-    )
+@functools.cache
+def textured(pattern: bool = True) -> tuple[Body, Mesh]:
+    """A body, and what the stage makes of it."""
+    cut = cutout(pattern)
+    full = inflated(cut)
+    low = simplify(full.positions, full.triangles, 1200)
+    body = Body(cut, full, Mesh(low.positions, low.triangles), TEXTURE)
+    return body, TextureBody(normal_side=256).run(body, stage_context()[0])
+
+
+def surface_samples(body: Body, mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The middle of every face in the cut-out's frame, its normal, and the texture's colour there."""
+    corners = body.low.positions[mesh.triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    uv = mesh.uvs[mesh.uv_triangles].mean(axis=1)
+    pixel = (np.stack([1 - uv[:, 1], uv[:, 0]], axis=1) * TEXTURE).astype(int)
+    colours = mesh.texture.pixels[pixel[:, 0], pixel[:, 1]].astype(float)
+    return corners.mean(axis=1), normals / np.linalg.norm(normals, axis=1, keepdims=True), colours
 
 
 @pytest.mark.parametrize("faces", [3000, 20000])
@@ -50,12 +70,10 @@ def test_inflation_makes_about_the_faces_asked_for_where_the_picture_shows_the_o
     assert 0.6 < high[2] / high[0] < 1.4
 
 
-def test_the_result_stands_in_the_unit_box_with_a_texture_of_two_charts() -> None:
-    mesh = painted(cutout())
-    assert mesh.texture is not None
-    assert mesh.texture.pixels.shape == (CHART, 2 * CHART, 3)
-    assert mesh.uvs is not None
-    assert mesh.uv_triangles is not None
+def test_the_result_stands_in_the_unit_box_with_a_texture_and_a_normal_map() -> None:
+    _, mesh = textured()
+    assert mesh.texture.pixels.shape == (TEXTURE, TEXTURE, 3)
+    assert mesh.normal_map.pixels.shape == (256, 256, 3)
     assert mesh.uvs.min() >= 0
     assert mesh.uvs.max() <= 1
     low, high = mesh.positions.min(axis=0), mesh.positions.max(axis=0)
@@ -67,54 +85,62 @@ def test_the_result_stands_in_the_unit_box_with_a_texture_of_two_charts() -> Non
     assert mesh.triangles.dtype == np.int32
 
 
-def test_each_side_uses_its_own_chart_and_no_triangle_spans_both() -> None:
-    mesh = painted(cutout())
-    u = mesh.uvs[mesh.uv_triangles, 0]
-    front = mesh.positions[mesh.triangles, 2].mean(axis=1) > 0
-    assert (u[front] <= 0.5).all()
-    assert (u[~front] >= 0.5).all()
-
-
 def test_the_front_is_the_picture_as_seen() -> None:
-    cut = cutout()
-    mesh = painted(cut)
-    object_side = OBJECT_SHARE * SIDE
-    chart = (np.arange(CHART) + 0.5) / CHART - 0.5
-    at = (chart / CHART_SHARE * object_side + SIDE / 2 - 0.5).round().astype(int)
-    wanted = cut.rgba[np.ix_(at, at)].astype(float)
-    got = mesh.texture.pixels[:, :CHART].astype(float)
-    y, x = np.meshgrid(chart, chart, indexing="ij")
-    facing = np.hypot(x / 0.6, y) < 0.85 * CHART_SHARE / 2
-    error = np.mean((wanted[facing, :3] - got[facing]) ** 2)
-    assert 10 * np.log10(255**2 / error) > 30
+    body, mesh = textured()
+    points, normals, got = surface_samples(body, mesh)
+    front = normals[:, 2] > 0.6
+    at = np.stack([(0.5 - points[front, 1]) * SIDE - 0.5, (points[front, 0] + 0.5) * SIDE - 0.5])
+    wanted = np.stack(
+        [map_coordinates(body.cutout.rgba[..., channel].astype(float), at, order=1) for channel in range(3)], axis=1
+    )
+    assert front.sum() > 200
+    assert 10 * np.log10(255**2 / np.mean((wanted - got[front]) ** 2)) > 30
 
 
 def test_the_back_has_the_large_colours_and_not_the_details() -> None:
-    mesh = painted(cutout())
-    y, x = np.meshgrid(np.linspace(-1, 1, CHART), np.linspace(-1, 1, CHART), indexing="ij")
-    inside = np.hypot(x / 0.6, y) < 0.9 * CHART_SHARE
-    front = mesh.texture.pixels[:, :CHART][inside].astype(float)
-    back = mesh.texture.pixels[:, CHART:][inside].astype(float)
+    body, mesh = textured()
+    points, normals, colours = surface_samples(body, mesh)
+    front, back = colours[normals[:, 2] > 0.6], colours[points[:, 2] < 0]
     assert np.abs(front.mean(axis=0) - back.mean(axis=0)).max() < 15
     assert back.std(axis=0).max() < 0.35 * front.std(axis=0).max()
 
 
-def test_front_and_back_meet_in_the_same_colours() -> None:
-    mesh = painted(cutout())
-    on_rim = mesh.positions[:, 2] == 0
-    pairs = np.unique(np.stack([mesh.triangles.ravel(), mesh.uv_triangles.ravel()], axis=1), axis=0)
-    pairs = pairs[on_rim[pairs[:, 0]]]
-    order = np.argsort(pairs[:, 0], kind="stable")
-    uv = mesh.uvs[pairs[order, 1]]
-    pixel = np.stack([(1 - uv[:, 1]) * CHART, uv[:, 0] * 2 * CHART], axis=1).astype(int)
-    colours = mesh.texture.pixels[pixel[:, 0], pixel[:, 1]].astype(int).reshape(-1, 2, 3)
-    assert len(colours) > 50
-    assert np.abs(colours[:, 0] - colours[:, 1]).max() <= 8
+def test_there_is_no_seam_where_front_and_back_meet_nor_between_islands() -> None:
+    """Both sides of an edge have the same colour on it, wherever they lie in the texture."""
+    _, mesh = textured()
+    uses: dict[tuple[int, int], list[tuple[np.ndarray, np.ndarray]]] = {}
+    for triangle, uv_triangle in zip(mesh.triangles, mesh.uv_triangles, strict=True):
+        for a, b in ((0, 1), (1, 2), (2, 0)):
+            key = (min(triangle[a], triangle[b]), max(triangle[a], triangle[b]))
+            uses.setdefault(key, []).append(uv_triangle[[a, b]][np.argsort(triangle[[a, b]])])
+    seams = np.array([pair for pair in uses.values() if not np.array_equal(pair[0], pair[1])])
+    assert len(seams) > 30
+    uv = mesh.uvs[seams].mean(axis=2)
+    at = np.stack([(1 - uv[..., 1]) * TEXTURE - 0.5, uv[..., 0] * TEXTURE - 0.5])
+    colours = np.stack(
+        [map_coordinates(mesh.texture.pixels[..., c].astype(float), at, order=1, mode="nearest") for c in range(3)]
+    )
+    assert np.percentile(np.abs(colours[..., 0] - colours[..., 1]).max(axis=0), 98) <= 8
 
 
 def test_one_colour_stays_one_colour_everywhere_in_the_texture() -> None:
-    mesh = painted(cutout(pattern=False))
+    _, mesh = textured(pattern=False)
     assert np.abs(mesh.texture.pixels.astype(int) - (150, 120, 60)).max() <= 2
+
+
+def test_nothing_around_the_object_gets_into_its_colours() -> None:
+    rgba = cutout(pattern=False).rgba.copy()
+    rgba[rgba[..., 3] == 0, :3] = (255, 0, 255)
+    body = inflated(Cutout(rgba))
+    colours = BodyColours(rgba, 300).at(body.positions, vertex_normals(body.positions, body.triangles))
+    assert np.abs(colours * 255 - (150, 120, 60)).max() <= 3
+
+
+def test_the_coarse_mesh_has_the_colours_on_its_vertices() -> None:
+    cut = cutout(pattern=False)
+    mesh = ColourBody().run((cut, inflated(cut, 2000)), stage_context()[0])
+    assert np.abs(mesh.colours.astype(int) - (150, 120, 60, 255)).max() <= 2
+    assert np.ptp(mesh.positions, axis=0).max() == pytest.approx(1.0)
 
 
 def test_cancel_is_noticed_within_the_stages() -> None:
@@ -123,4 +149,4 @@ def test_cancel_is_noticed_within_the_stages() -> None:
     with pytest.raises(JobCancelled):
         InflateSilhouette("shape", "Shape", weight=1.0, faces=2000).run(cut, context)
     with pytest.raises(JobCancelled):
-        ProjectPicture("texture", "Texture", weight=1.0, chart_side=CHART).run((cut, inflated(cut)), context)
+        TextureBody().run(textured()[0], context)

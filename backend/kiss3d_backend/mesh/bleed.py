@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kiss3d_backend.mesh.resample import centres, resample
+from kiss3d_backend.mesh.resample import resample
 
 
 def spread_colours(colours: NDArray[np.float32], trust: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -35,8 +35,3 @@ def spread_colours(colours: NDArray[np.float32], trust: NDArray[np.float32]) -> 
 def _halved(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Sums over 2 x 2 pixels."""
     return image[0::2, 0::2] + image[1::2, 0::2] + image[0::2, 1::2] + image[1::2, 1::2]
-
-
-def enlarge(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """A square image (S, S, C) smoothly at another size, (side, side, C)."""
-    return resample(image, centres(side, image.shape[0]), centres(side, image.shape[1]))

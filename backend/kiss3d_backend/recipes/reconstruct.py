@@ -8,7 +8,7 @@ from kiss3d_backend.mesh.frame import unit_height
 from kiss3d_backend.mesh.refine.settings import PRESETS, RefineSettings
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run
 from kiss3d_backend.pipeline.types import Mesh
-from kiss3d_backend.stages.finish_shape import FinishShape
+from kiss3d_backend.stages.finish_shape import FinishShape, ToFinish
 from kiss3d_backend.stages.read_bundle import ReadBundle
 from kiss3d_backend.stages.refine_shape import RefineShape, ToRefine
 from kiss3d_backend.stages.split_bundle import SplitBundle
@@ -45,8 +45,8 @@ class ReconstructRecipe(Recipe):
         self.split = SplitBundle()
         self.start = StartShape()
         self.refine = RefineShape(settings.refine, settings.rasterizer)
-        self.finish = FinishShape(settings.faces)
-        self.texture = TextureShape(settings.texture_size)
+        self.finish = FinishShape()
+        self.texture = TextureShape()
         self.stages = (self.read, self.split, self.start, self.refine, self.finish, self.texture)
 
     def wire(self, inputs: JobInputs, run: Run) -> Mesh:
@@ -54,6 +54,7 @@ class ReconstructRecipe(Recipe):
         coarse = run.stage(self.start, Start(views, inputs.mesh))
         run.mesh_ready(coarse, "coarse")
         refined = run.stage(self.refine, ToRefine(views, coarse, "hull" if inputs.mesh is None else "coarse"))
-        finished = run.stage(self.finish, refined)
-        textured = run.stage(self.texture, ToTexture(views, finished.full, finished.low))
+        finished = run.stage(self.finish, ToFinish(refined, inputs.faces or self.settings.faces))
+        size = inputs.texture_size or self.settings.texture_size
+        textured = run.stage(self.texture, ToTexture(views, finished.full, finished.low, size))
         return textured if self.settings.keep_frame else unit_height(textured)

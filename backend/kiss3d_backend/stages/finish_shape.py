@@ -18,25 +18,30 @@ class Finished:
     low: Mesh
 
 
-class FinishShape(Stage[Mesh, Finished]):
+@attrs.frozen(eq=False)
+class ToFinish:
+    """``faces``: about how many triangles the artist wants, at least 100."""
+
+    mesh: Mesh
+    faces: int
+
+
+class FinishShape(Stage[ToFinish, Finished]):
     """Warns with ``mesh.face_count`` when the number cannot be met. Raises :class:`MeshEmpty`."""
 
     name = "finish"
     title = "Cleaning the shape"
     weight = 2.0
 
-    def __init__(self, faces: int) -> None:
-        self.faces = faces
-
-    def run(self, value: Mesh, context: StageContext) -> Finished:
-        cleaned = clean(value.positions, value.triangles)
+    def run(self, value: ToFinish, context: StageContext) -> Finished:
+        cleaned = clean(value.mesh.positions, value.mesh.triangles)
         full = Mesh(cleaned.positions, cleaned.triangles)
         context.progress(1, 2)
-        low = simplify(full.positions, full.triangles, self.faces)
-        if len(full.triangles) > self.faces and not low.on_target:
+        low = simplify(full.positions, full.triangles, value.faces)
+        if len(full.triangles) > value.faces and not low.on_target:
             context.warn(
                 "mesh.face_count",
-                f"{self.faces:,} faces were asked for, but the mesh has {len(low.triangles):,}.",
+                f"{value.faces:,} faces were asked for, but the mesh has {len(low.triangles):,}.",
                 "A mesh of many parts or holes cannot always be brought down as far.",
             )
         return Finished(full, Mesh(low.positions, low.triangles))

@@ -16,31 +16,32 @@ from kiss3d_backend.pipeline.types import BundleViews
 
 @attrs.frozen(eq=False)
 class ToTexture:
-    """``full``: all the detail. ``low``: the mesh that gets the texture. Both in the bundle's world."""
+    """``full``: all the detail. ``low``: the mesh that gets the texture. Both in the bundle's world.
+
+    ``size``: pixels of the square texture, 1024 to 4096.
+    """
 
     views: BundleViews
     full: Mesh
     low: Mesh
+    size: int
 
 
 class TextureShape(Stage[ToTexture, Mesh]):
-    """``size``: pixels of the square texture, 1024 to 4096."""
+    """Warns with ``mesh.unseen_parts``."""
 
     name = "texture"
     title = "Texture"
     weight = 8.0
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-
     def run(self, value: ToTexture, context: StageContext) -> Mesh:
-        low = value.low
-        flat = unwrap(low.positions, low.triangles, texture_size=self.size, check=context.check_cancelled)
+        low, size = value.low, value.size
+        flat = unwrap(low.positions, low.triangles, texture_size=size, check=context.check_cancelled)
         context.progress(1, 4)
         mesh = attrs.evolve(low, uvs=flat.uvs, uv_triangles=flat.uv_triangles)
-        texels = find_texels(flat.uvs, flat.uv_triangles, self.size)
+        texels = find_texels(flat.uvs, flat.uv_triangles, size)
         views = bundle_views(value.views.colours, value.views.masks)
-        baked = bake_colours(mesh, views, self.size, texels=texels, check=context.check_cancelled)
+        baked = bake_colours(mesh, views, size, texels=texels, check=context.check_cancelled)
         if baked.surface.unseen_parts:
             context.warn(
                 "mesh.unseen_parts",
@@ -52,6 +53,6 @@ class TextureShape(Stage[ToTexture, Mesh]):
         normal_map = None
         if len(full.triangles) > len(low.triangles):
             normal_map = bake_normal_map(
-                mesh, full.positions, full.triangles, self.size, texels=texels, check=context.check_cancelled
+                mesh, full.positions, full.triangles, size, texels=texels, check=context.check_cancelled
             )
         return attrs.evolve(mesh, texture=baked.texture, normal_map=normal_map)
