@@ -88,7 +88,9 @@ def test_only_values_inside_count_and_zeros_are_no_sign() -> None:
 def test_the_tiny_model_says_ball(model: Lrm) -> None:
     views = torch.rand(1, 4, 3, 128, 128, generator=torch.Generator().manual_seed(4))
     cameras = torch.randn(1, 4, 16, generator=torch.Generator().manual_seed(5))
-    planes = model.forward_planes(views, cameras)
+    steps: list[None] = []
+    planes = model.forward_planes(views, cameras, lambda: steps.append(None))
+    assert len(steps) == model.steps(4)
     field = TriplaneField(model, planes)
     made = extract_mesh(field, 24)
     assert is_closed(made.faces.numpy().astype(np.int32), len(made.vertices))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,13 +32,14 @@ if TYPE_CHECKING:
     from kiss3d_backend.networks.lrm.model import Lrm
 
 PICTURE_SIDE = 512
+_TOLERANCE = 1e-6
 _LAST_STEPS = 10
 """Of progress, for what comes after the field."""
 
 
 def _turns_as_one(instance: CoarseSettings, attribute: attrs.Attribute[tuple[float, ...]], value: object) -> None:
-    turns = {(bundle - told) % 360 for bundle, told in zip(BUNDLE_AZIMUTHS, instance.azimuths, strict=True)}
-    if len(turns) != 1:
+    turns = [told - bundle for bundle, told in zip(BUNDLE_AZIMUTHS, instance.azimuths, strict=True)]
+    if any(abs(math.remainder(turn - turns[0], 360)) > _TOLERANCE for turn in turns):
         raise ValueError("the azimuths must be those of a bundle, all turned by one angle")
 
 
@@ -101,7 +103,7 @@ class ReconstructCoarse(Stage[Views, Mesh]):
         context.check_cancelled()
         device = next(model.parameters()).device
         pieces = -(-((settings.resolution + 1) ** 3) // points_at_once(model.shape.channels, settings.memory))
-        steps = model.steps + pieces + _LAST_STEPS
+        steps = model.steps(len(value.colours)) + pieces + _LAST_STEPS
         done = 0
 
         def step() -> None:

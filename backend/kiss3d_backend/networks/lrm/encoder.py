@@ -32,11 +32,14 @@ class ImageEncoder(nn.Module):
         """``images``: (N, 3, H, W) in [0, 1], sides multiples of the patch. ``cameras``: (N, 16).
 
         Returns (N, 1 + patches, image_width): the class token, then the patches row by row. ``step`` is called after
-        each layer.
+        each layer of each picture: one at a time, so that nobody waits long for it on a slow device.
         """
         dtype = self.model.layernorm.weight.dtype
         mean, deviation = (images.new_tensor(each)[:, None, None] for each in (_MEAN, _DEVIATION))
-        return self.model(((images - mean) / deviation).to(dtype), self.camera_embedder(cameras.to(dtype)), step)
+        normalised = ((images - mean) / deviation).to(dtype)
+        conditions = self.camera_embedder(cameras.to(dtype))
+        pairs = zip(normalised.split(1), conditions.split(1), strict=True)
+        return torch.cat([self.model(image, condition, step) for image, condition in pairs])
 
 
 class VisionTransformer(nn.Module):

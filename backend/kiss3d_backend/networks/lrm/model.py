@@ -25,10 +25,9 @@ class Lrm(nn.Module):
         self.transformer = TriplaneTransformer(self.shape)
         self.synthesizer = Synthesizer(self.shape)
 
-    @property
-    def steps(self) -> int:
-        """How often :meth:`forward_planes` calls ``step``."""
-        return self.shape.image_layers + self.transformer.steps
+    def steps(self, views: int) -> int:
+        """How often :meth:`forward_planes` calls ``step`` for one object with so many views."""
+        return views * self.shape.image_layers + self.transformer.steps
 
     def forward_planes(self, images: Tensor, cameras: Tensor, step: Callable[[], None] = _nothing) -> Tensor:
         """Triplanes (B, 3, channels, S, S) of the dtype of the transformers.
