@@ -161,6 +161,32 @@ def test_a_conversion_that_fails(pickled: ModelStore, error: type[Exception], wo
     assert not pickled.entry("thing").ready
 
 
+def test_a_users_own_pickle_is_converted_again_when_it_changes(
+    make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "CONVERTER", "tests.fakes.converter")
+    toml = '[thing]\npresets = ["fast"]\n[thing.files."net.ckpt"]\nconvert = "lrm"\nlocal = "mine.ckpt"'
+    store = make_store(toml)
+    for content in (b"mine", b"mine, and newer"):
+        (tmp_path / "mine.ckpt").write_bytes(content)
+        with pytest.raises(ModelFileMissing, match="kiss3d models pull thing"):
+            store.files("thing")
+        pull("thing", store, settings=QUICK)
+        assert store.files("thing").path("net.safetensors").read_bytes() == content.upper()
+    assert [leftover.reason for leftover in prune(store)] == ["a conversion that nothing uses"], "the older one"
+    assert store.files("thing").path("net.safetensors").read_bytes() == b"MINE, AND NEWER"
+    assert (tmp_path / "mine.ckpt").exists()
+
+
+def test_a_users_own_safetensors_in_the_place_of_a_pickle_needs_no_conversion(
+    make_store: MakeStore, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.safetensors").write_bytes(b"mine")
+    store = make_store('[thing.files."net.ckpt"]\nconvert = "lrm"\nlocal = "mine.safetensors"')
+    assert pull("thing", store, settings=QUICK).converted == ()
+    assert store.files("thing").path("net.safetensors") == tmp_path / "mine.safetensors"
+
+
 @pytest.mark.parametrize("pickle", [b"sleep"])
 def test_a_conversion_can_be_cancelled(pickled: ModelStore) -> None:
     cancel = threading.Event()

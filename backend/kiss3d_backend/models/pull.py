@@ -103,7 +103,7 @@ class _Puller:
         wanted = [(entry, state.file) for entry, state in states if state.path is None and state.status != "absent"]
         for entry, file in wanted:
             if file.local is not None:
-                remedy = missing_remedy(self._store.entry(entry.name))
+                remedy = missing_remedy(entry, file)
                 raise ModelFileMissing(f"The model '{entry.name}' has no file at {file.local}.", remedy)
         remotes = self._describe(wanted)
         coming = [item for item in wanted if item in remotes]

@@ -60,7 +60,8 @@ class ModelStore:
         paths: dict[str, Path] = {}
         for file in state.files:
             if not file.ready or (file.path is None and file.status != "absent"):
-                raise ModelFileMissing(f"The model '{name}' lacks its file {file.file.name}.", missing_remedy(state))
+                text = f"The model '{name}' lacks its file {file.file.name}."
+                raise ModelFileMissing(text, missing_remedy(state.entry, file.file))
             if file.path is not None:
                 ensure_verified(self.pins, state.entry, file)
                 paths[file.file.loaded_name] = file.path
@@ -131,12 +132,11 @@ class ModelStore:
         return self.cache.find(entry.repository, entry.revision, file.path, commit)
 
 
-def missing_remedy(state: EntryState) -> str:
-    """What to do about a missing file of this entry, in a sentence."""
-    local = [file.file.local for file in state.files if file.file.local is not None and not file.ready]
-    if local:
-        return f"Put it at {local[0]}, or correct the entry '{state.entry.name}' in models.toml."
-    return f"Get it with 'kiss3d models pull {state.entry.name}'."
+def missing_remedy(entry: Entry, file: ModelFile) -> str:
+    """What to do about a file that is missing, or a pickle that waits for its conversion, in a sentence."""
+    if file.local is not None and not file.local.is_file():
+        return f"Put it at {file.local}, or correct the entry '{entry.name}' in models.toml."
+    return f"Get it with 'kiss3d models pull {entry.name}'."
 
 
 def _trust(file: ModelFile, pin: Pin | None) -> str:
