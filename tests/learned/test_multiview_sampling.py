@@ -328,6 +328,7 @@ def test_cancel_ends_a_step_in_its_middle_and_leaves_nothing_behind(parts: Parts
     with pytest.raises(Cancelled):
         make_latents(picture(), parts, settings, drawn(3), lambda step, *_: steps_done.append(step), check)
     assert steps_done == [1]
+    assert parts.unet()._kept.states == {}
     assert torch.equal(run(parts, settings, drawn(3)), wanted)
 
 
