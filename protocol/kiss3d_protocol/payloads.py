@@ -78,6 +78,7 @@ class MeshRef:
     uv_triangles: ArrayRef | None = None
     colours: ArrayRef | None = None
     texture: ImageRef | None = None
+    normal_map: ImageRef | None = None
 
     def __attrs_post_init__(self) -> None:
         vertices, triangles = self.positions.shape[0], self.triangles.shape[0]
@@ -94,11 +95,15 @@ class MeshRef:
             _expect("colours", self.colours, "|u1", (vertices, 4), MAX_VERTICES)
         if self.texture is not None:
             expect_backend_image(self.texture)
+        if self.normal_map is not None:
+            if self.uvs is None:
+                raise MessageMalformed("A mesh has a normal map but no UVs.")
+            expect_backend_image(self.normal_map)
 
     def refs(self) -> list[ArrayRef | ImageRef]:
         """All descriptors that are there."""
-        candidates = (self.positions, self.triangles, self.uvs, self.uv_triangles, self.colours, self.texture)
-        return [ref for ref in candidates if ref is not None]
+        arrays = (self.positions, self.triangles, self.uvs, self.uv_triangles, self.colours)
+        return [ref for ref in (*arrays, self.texture, self.normal_map) if ref is not None]
 
 
 def expect_backend_image(ref: ImageRef) -> None:

@@ -107,6 +107,7 @@ def _mesh(writer: BlobWriter) -> MeshRef:
         uv_triangles=writer.array(struct.pack("<6I", 0, 1, 2, 2, 1, 0), "<u4", (2, 3)),
         colours=writer.array(bytes(range(16)), "|u1", (4, 4)),
         texture=writer.image(PICTURE, "image/png", 1024, 1024),
+        normal_map=writer.image(b"RIFF normals", "image/webp", 1024, 1024),
     )
 
 

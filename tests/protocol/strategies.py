@@ -157,6 +157,7 @@ def _mesh(draw: st.DrawFn, writer: BlobWriter) -> MeshRef:
         uv_triangles=array("<u4", (triangles, 3)) if uvs == "per corner" else None,
         colours=array("|u1", (vertices, 4)) if draw(st.booleans()) else None,
         texture=writer.image(b"x", "image/webp") if draw(st.booleans()) else None,
+        normal_map=writer.image(b"y", "image/png") if uvs != "none" and draw(st.booleans()) else None,
     )
 
 

@@ -104,5 +104,10 @@ def test_a_mesh_names_its_descriptors_and_needs_uvs_for_their_indices() -> None:
         MeshRef(positions, triangles, None, indices)
     uvs = writer.array(bytes(40), "<f4", (5, 2))
     assert MeshRef(positions, triangles, uvs, indices).refs() == [positions, triangles, uvs, indices]
+    normal_map = writer.image(b"png", "image/png")
+    bumpy = MeshRef(positions, triangles, uvs, indices, normal_map=normal_map)
+    assert bumpy.refs() == [positions, triangles, uvs, indices, normal_map]
+    with pytest.raises(MessageMalformed, match="a normal map but no UVs"):
+        MeshRef(positions, triangles, normal_map=normal_map)
     with pytest.raises(MessageMalformed, match=r"uvs should be <f4 \(3, 2\), not <f4 \(5, 2\)\."):
         MeshRef(positions, triangles, uvs)

@@ -322,7 +322,9 @@ def test_a_blob_of_another_length_or_content_is_refused() -> None:
 
 def test_a_wrong_length_is_seen_before_anything_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     message, blobs = mesh_ready()
-    frames = encode(message, [*blobs[:-2], b"short", blobs[-1]])
+    assert message.mesh.colours is not None
+    at = message.mesh.colours.blob
+    frames = encode(message, [*blobs[:at], b"short", *blobs[at + 1 :]])
     monkeypatch.setattr(hashlib, "sha256", lambda data: pytest.fail("hashed"))
     with pytest.raises(MessageMalformed, match="announced"):
         decode_server(frames)
@@ -382,6 +384,8 @@ def _mesh_with(**arrays: dict[str, Any] | None) -> dict[str, Any]:
         _mesh_with(colours={"shape": [3, 4]}),
         _mesh_with(colours={"shape": [4, 3]}),
         _mesh_with(texture={"media_type": "image/jpeg"}),
+        _mesh_with(normal_map={"media_type": "image/jpeg"}),
+        _mesh_with(normal_map={"width": -1}),
         _mesh_with(positions=None),
         _mesh_with(triangles=None),
     ],

@@ -170,11 +170,12 @@ def _collect(
 
 def _write_outputs(options: GenerateOptions, ready: MeshReady, blobs: tuple[Blob, ...]) -> None:
     from kiss3d_backend.mesh.glb import write_glb
-    from kiss3d_backend.mesh.payload import read_mesh
+    from kiss3d_backend.mesh.payload import encoded_picture, read_mesh
 
     mesh = read_mesh(ready.mesh, blobs)
-    texture = None if ready.mesh.texture is None else bytes(blobs[ready.mesh.texture.blob])
-    write_atomically(options.output, lambda: write_glb(mesh, texture))
+    texture = encoded_picture(ready.mesh.texture, blobs)
+    normal_map = encoded_picture(ready.mesh.normal_map, blobs)
+    write_atomically(options.output, lambda: write_glb(mesh, texture, normal_map))
     if options.render is not None:
         from kiss3d_backend.commands.contact_sheet import contact_sheet_png
 

@@ -1,4 +1,4 @@
-"""Meshes from outside: checked in full before a job is accepted, and read with their texture.
+"""Meshes from outside: checked in full before a job is accepted, and read with their pictures.
 
 A mesh of the protocol has its sizes and types checked already (:mod:`kiss3d_protocol.payloads`); here its values are.
 Needs numpy and Pillow, no more, so that the broker can refuse a bad mesh at once.
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from kiss3d_backend.intake.picture import inspect_picture
-from kiss3d_backend.mesh.payload import read_mesh
+from kiss3d_backend.mesh.payload import encoded_picture, read_mesh
 from kiss3d_backend.mesh.types import Mesh, Texture
 from kiss3d_protocol.errors import MeshEmpty, MeshFileUnreadable, MessageMalformed, PictureError
 from kiss3d_protocol.payloads import Blob, MeshRef
@@ -24,10 +24,11 @@ LARGEST_COORDINATE = 1e6
 
 
 def check_mesh(ref: MeshRef, blobs: Sequence[Blob] | Mapping[int, Blob]) -> Mesh:
-    """The mesh of a message without its texture, of which the header is checked.
+    """The mesh of a message without its texture and its normal map, of which the headers are checked.
 
     Raises :class:`MeshEmpty` when it has no face with an area, and :class:`MeshFileUnreadable` for indices out of
-    range, for positions or UVs that are not finite or absurdly large, and for a texture that is no picture.
+    range, for positions or UVs that are not finite or absurdly large, and for a texture or normal map that
+    is no picture.
     """
     try:
         mesh = read_mesh(ref, blobs)
@@ -45,22 +46,31 @@ def check_mesh(ref: MeshRef, blobs: Sequence[Blob] | Mapping[int, Blob]) -> Mesh
     sides = (used[:, 1:] - used[:, :1]) / (size or 1.0)
     if not np.any(np.linalg.norm(np.cross(sides[:, 0], sides[:, 1], axis=1), axis=1) > 1e-12):
         raise MeshEmpty("No face of the mesh has an area.")
-    if ref.texture is not None:
+    for name, picture in (("texture", ref.texture), ("normal map", ref.normal_map)):
+        data = encoded_picture(picture, blobs)
+        if data is None:
+            continue
         try:
-            inspect_picture(bytes(blobs[ref.texture.blob]))
+            inspect_picture(data)
         except PictureError as error:
-            raise MeshFileUnreadable(f"The mesh's texture cannot be used: {error.message}", error.remedy) from error
+            raise MeshFileUnreadable(f"The mesh's {name} cannot be used: {error.message}", error.remedy) from error
     return mesh
 
 
 def read_mesh_input(ref: MeshRef, blobs: Sequence[Blob] | Mapping[int, Blob]) -> Mesh:
-    """The mesh of a message with its texture. Raises what :func:`check_mesh` raises."""
-    mesh = check_mesh(ref, blobs)
-    if ref.texture is None:
-        return mesh
+    """The mesh of a message with its texture and its normal map. Raises what :func:`check_mesh` raises."""
+    return attrs.evolve(
+        check_mesh(ref, blobs),
+        texture=_decoded("texture", encoded_picture(ref.texture, blobs)),
+        normal_map=_decoded("normal map", encoded_picture(ref.normal_map, blobs)),
+    )
+
+
+def _decoded(name: str, data: bytes | None) -> Texture | None:
+    if data is None:
+        return None
     try:
-        with Image.open(io.BytesIO(bytes(blobs[ref.texture.blob])), formats=("PNG", "WEBP")) as image:
-            pixels = np.asarray(image.convert("RGB"))
+        with Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
+            return Texture(np.asarray(image.convert("RGB")))
     except (OSError, ValueError, SyntaxError) as error:
-        raise MeshFileUnreadable("The mesh's texture is damaged.", "Export the mesh again.") from error
-    return attrs.evolve(mesh, texture=Texture(pixels))
+        raise MeshFileUnreadable(f"The mesh's {name} is damaged.", "Export the mesh again.") from error

@@ -35,8 +35,8 @@ class StoredInputs:
 def _shas(mesh: MeshRef | None) -> list[str | None]:
     if mesh is None:
         return []
-    parts = (mesh.positions, mesh.triangles, mesh.uvs, mesh.uv_triangles, mesh.colours, mesh.texture)
-    return [None if part is None else part.sha256 for part in parts]
+    arrays = (mesh.positions, mesh.triangles, mesh.uvs, mesh.uv_triangles, mesh.colours)
+    return [None if part is None else part.sha256 for part in (*arrays, mesh.texture, mesh.normal_map)]
 
 
 def inputs_of(submit: Submit) -> StoredInputs:

@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kiss3d_backend.mesh.types import Mesh
+from kiss3d_backend.mesh.png import encode_png
+from kiss3d_backend.mesh.types import Mesh, Texture
 from kiss3d_protocol.errors import MessageMalformed
-from kiss3d_protocol.payloads import ArrayRef, Blob, BlobWriter, MeshRef
+from kiss3d_protocol.payloads import ArrayRef, Blob, BlobWriter, ImageRef, MeshRef
 
 
-def describe_mesh(mesh: Mesh, texture_png: bytes | None, writer: BlobWriter) -> MeshRef:
-    """Adds the arrays of a mesh, and its texture as a PNG, to a message."""
-    texture = None
-    if mesh.texture is not None and texture_png is not None:
-        height, width = mesh.texture.pixels.shape[:2]
-        texture = writer.image(texture_png, "image/png", width, height)
+def describe_mesh(mesh: Mesh, writer: BlobWriter) -> MeshRef:
+    """Adds the arrays of a mesh, and its texture and its normal map as PNGs, to a message."""
 
     def optional(values: NDArray[Any] | None, dtype: str) -> ArrayRef | None:
         return None if values is None else _array(values, dtype, writer)
@@ -29,12 +26,13 @@ def describe_mesh(mesh: Mesh, texture_png: bytes | None, writer: BlobWriter) -> 
         uvs=optional(mesh.uvs, "<f4"),
         uv_triangles=optional(mesh.uv_triangles, "<u4"),
         colours=optional(mesh.colours, "|u1"),
-        texture=texture,
+        texture=_picture(mesh.texture, writer),
+        normal_map=_picture(mesh.normal_map, writer),
     )
 
 
 def read_mesh(ref: MeshRef, blobs: Sequence[Blob] | Mapping[int, Blob]) -> Mesh:
-    """The mesh of a message, without its texture (whose encoded bytes are ``blobs[ref.texture.blob]``).
+    """The mesh of a message, without its texture and its normal map (see :func:`encoded_picture`).
 
     Raises :class:`MessageMalformed` for positions that are not finite and for indices out of range.
     """
@@ -56,6 +54,18 @@ def read_mesh(ref: MeshRef, blobs: Sequence[Blob] | Mapping[int, Blob]) -> Mesh:
         uv_triangles=None if uv_triangles is None else uv_triangles.astype(np.int32),
         colours=optional(ref.colours),
     )
+
+
+def encoded_picture(ref: ImageRef | None, blobs: Sequence[Blob] | Mapping[int, Blob]) -> bytes | None:
+    """The file of a mesh's texture or normal map as it came, or None when the mesh has none."""
+    return None if ref is None else bytes(blobs[ref.blob])
+
+
+def _picture(texture: Texture | None, writer: BlobWriter) -> ImageRef | None:
+    if texture is None:
+        return None
+    height, width = texture.pixels.shape[:2]
+    return writer.image(encode_png(texture.pixels), "image/png", width, height)
 
 
 def _array(values: NDArray[Any], dtype: str, writer: BlobWriter) -> ArrayRef:

@@ -70,8 +70,7 @@ class PipeSink:
 
     def mesh_ready(self, mesh: Mesh, quality: Quality, bundle: int = 0) -> None:
         writer = BlobWriter()
-        texture = None if mesh.texture is None else encode_png(mesh.texture.pixels)
-        ref = describe_mesh(mesh, texture, writer)
+        ref = describe_mesh(mesh, writer)
         self._send(MeshReady(job=self._job, quality=quality, mesh=ref, bundle=bundle), self._keep(writer))
 
     def warning(self, code: str, message: str, remedy: str) -> None:
