@@ -79,6 +79,7 @@ def test_everything_is_here_and_each_file_came_once(pulled: Pulled) -> None:
     assert {state.status for state in states} <= {"verified", "converted", "absent"}
     assert {state.file.name for state in states if state.status == "converted"} == {"flexgen.ckpt", "final_ckpt.ckpt"}
     assert {state.file.name for state in states if state.status == "absent"} <= {
+        "generation_config.json",
         "special_tokens_map.json",
         "processor_config.json",
     }
@@ -136,6 +137,7 @@ LOADS: dict[str, Callable[[Files], object]] = {
     "lrm": lambda files: load_lrm(files("lrm"), CPU, torch.float32),
     "florence2": lambda files: load_captioner(files("florence2"), CPU, torch.float32),
     "birefnet": lambda files: _birefnet(files("birefnet")),
+    "prompt_writer": lambda files: load_writer(files("prompt_writer"), CPU, torch.float32),
     CHAT: lambda files: load_writer(files(CHAT), CPU, torch.float32),
 }
 

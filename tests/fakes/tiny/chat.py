@@ -1,4 +1,4 @@
-"""A tiny chat model in the layout of small ones on the hub: sharded safetensors, a chat template, tied embeddings."""
+"""A tiny chat model in the layout of Qwen2.5's small ones: a chat template, tied embeddings, one file or shards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from tests.fakes.tiny.florence import byte_tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from kiss3d_backend.models.files import EntryFiles
 
@@ -27,14 +27,14 @@ TEMPLATE = (
 _SPECIAL = {"eos_token": "<|end|>", "unk_token": "<unk>"}
 
 
-def write_chat(folder: Path, *, template: str | None = TEMPLATE, seed: int = 0) -> EntryFiles:
-    """Writes the repository, bfloat16 in two shards."""
+def write_chat(folder: Path, *, template: str | None = TEMPLATE, sharded: bool = True, seed: int = 0) -> EntryFiles:
+    """Writes the repository, bfloat16."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = byte_tokenizer(_SPECIAL, ("<|user|>", "<|assistant|>"))
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 4096, **_SPECIAL}
     _write(folder / "tokenizer_config.json", settings | ({"chat_template": template} if template else {}))
-    config = LlamaConfig(
+    config = Qwen2Config(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=16,
         intermediate_size=32,
@@ -46,13 +46,16 @@ def write_chat(folder: Path, *, template: str | None = TEMPLATE, seed: int = 0) 
         bos_token_id=None,
         eos_token_id=0,
     )
-    _write(folder / "config.json", {**config.to_dict(), "architectures": ["LlamaForCausalLM"]})
+    _write(folder / "config.json", {**config.to_dict(), "architectures": ["Qwen2ForCausalLM"]})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(config)
+        model = Qwen2ForCausalLM(config)
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
     state = {name: value.bfloat16() for name, value in model.state_dict().items() if name != "lm_head.weight"}
+    if not sharded:
+        save_file(state, folder / "model.safetensors", {"format": "pt"})
+        return EntryFiles("chat", {path.name: path for path in folder.iterdir()})
     shards = [name for name in FILES if name.startswith("model-")]
     weight_map = {name: shards[number % 2] for number, name in enumerate(state)}
     for shard in shards:

@@ -14,7 +14,7 @@ from tests.fakes.tiny.pickled import write_lightning, write_state_dict
 from kiss3d_backend.models.catalogue_reader import shipped_catalogue
 
 CHAT = "small_talk"
-"""An entry that the shipped catalogue lacks: a user's own chat model."""
+"""An entry that the shipped catalogue lacks: a user's own chat model, in shards."""
 CHAT_REPOSITORY = "someone/small-talk"
 REVISION = "main"
 
@@ -45,6 +45,7 @@ def write_all(folder: Path) -> str:
     write_lightning(place("lrm") / "final_ckpt.ckpt", lrm.tiny_lrm(), "lrm_generator.")
     florence.write_florence(place("florence2"))
     birefnet.write_birefnet(place("birefnet"))
+    chat.write_chat(place("prompt_writer"), sharded=False)
     chat.write_chat(folder / CHAT_REPOSITORY / REVISION)
 
     tables = [
