@@ -38,6 +38,7 @@ class Sink:
     def __init__(self) -> None:
         self.steps: list[tuple[int, int]] = []
         self.pictures: list[NDArray[np.uint8]] = []
+        self.warnings: list[tuple[str, str]] = []
 
     def progress(self, stage: str, step: int, steps: int, fraction: float, eta_seconds: float | None) -> None:
         self.steps.append((step, steps))
@@ -49,7 +50,10 @@ class Sink:
 
     def mesh_ready(self, *_: object) -> None: ...
 
-    def warning(self, *_: object) -> None: ...
+    def bundles_ready(self, *_: object) -> None: ...
+
+    def warning(self, code: str, message: str, remedy: str) -> None:
+        self.warnings.append((code, message))
 
 
 def context(seed: int = 1, cancel: threading.Event | None = None) -> tuple[StageContext, Sink]:
@@ -65,7 +69,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
 def run(models: Models, settings: FluxSettings, value: ToGenerate, seed: int = 1) -> tuple[NDArray[np.uint8], Sink]:
     told, sink = context(seed)
-    return GenerateBundle(settings, models.parts(), torch.float32).run(value, told), sink
+    (bundle,) = GenerateBundle(settings, models.parts(), torch.float32, retry=False).run(value, told)
+    assert bundle.seed == seed
+    return bundle.picture, sink
 
 
 def count_calls(module: torch.nn.Module) -> tuple[list[int], Any]:
@@ -91,7 +97,7 @@ def test_progress_counts_evaluations_and_previews_come_between_steps(
     hook.remove()
     assert sink.steps == [(done, evaluations) for done in range(1, evaluations + 1)]
     assert len(calls) == evaluations
-    assert [preview.shape for preview in sink.pictures] == [(8, 16, 3)] * 3
+    assert [preview.shape for preview in sink.pictures] == [(8, 16, 3)] * 3 + [(32, 64, 3)]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +176,7 @@ def test_text_encoders_and_redux_leave_memory_before_the_transformer_is_loaded(m
         redux=shelf.add("redux", redux, lambda: 1),
     )
     told, _ = context()
-    stage = GenerateBundle(attrs.evolve(SMALL, steps=1, redux=0.5), parts, torch.float32)
+    stage = GenerateBundle(attrs.evolve(SMALL, steps=1, redux=0.5), parts, torch.float32, retry=False)
     stage.run(ToGenerate("a chair", picture(1), picture(2, 30, 30)), told)
     assert left == []
 
@@ -200,9 +206,44 @@ def test_bfloat16_on_the_cpu_draws_a_bundle_too(models: Models, tmp_path: Path) 
     narrow = load_transformer(file.transformer, CPU, torch.bfloat16)
     parts = attrs.evolve(models.parts(), transformer=Held(narrow))
     told, _ = context()
-    got = GenerateBundle(SMALL, parts, torch.bfloat16).run(ToGenerate("a chair", picture(1)), told)
+    stage = GenerateBundle(SMALL, parts, torch.bfloat16, retry=False)
+    (got,) = stage.run(ToGenerate("a chair", picture(1)), told)
     wide, _ = run(models, SMALL, ToGenerate("a chair", picture(1)))
-    assert np.abs(got.astype(float) - wide).mean() < 20
+    assert np.abs(got.picture.astype(float) - wide).mean() < 20
+
+
+def test_several_seeds_share_one_prompt_and_do_not_change_each_other(models: Models) -> None:
+    parts = models.parts()
+    told, sink = context()
+    value = ToGenerate("a chair", picture(1), seeds=(7, 3))
+    bundles = GenerateBundle(SMALL, parts, torch.float32, retry=False).run(value, told)
+    assert [bundle.seed for bundle in bundles] == [7, 3]
+    assert np.array_equal(bundles[1].picture, run(models, SMALL, ToGenerate("a chair", picture(1)), 3)[0])
+    assert parts.prompts.released == 1  # type: ignore[attr-defined]
+    assert sink.steps == [(done, 8) for done in range(1, 9)]
+
+
+def test_doubtful_bundle_is_drawn_once_more_with_the_next_seed(models: Models) -> None:
+    told, sink = context(seed=2**32 - 1)
+    value = ToGenerate("a chair", picture(1))
+    (bundle,) = GenerateBundle(SMALL, models.parts(), torch.float32).run(value, told)
+    assert bundle.seed == 0
+    ((code, message),) = sink.warnings
+    assert code == "bundle.drawn_again"
+    assert "64 x 32" in message
+    assert np.array_equal(bundle.picture, run(models, SMALL, value, 0)[0])
+
+
+def test_input_and_output_can_be_checkpoints(models: Models) -> None:
+    from kiss3d_backend.pipeline.snapshot import freeze, thaw
+
+    value = ToGenerate("a chair", picture(1), seeds=(1,))
+    told, _ = context()
+    stage = GenerateBundle(SMALL, models.parts(), torch.float32, "w", retry=False)
+    result = stage.run(thaw(freeze(value)), told)
+    assert np.array_equal(thaw(freeze(result))[0].picture, result[0].picture)
+    other = GenerateBundle(attrs.evolve(SMALL, steps=5), models.parts(), torch.float32, "w", retry=False)
+    assert len({stage.fingerprint(), other.fingerprint()}) == 2
 
 
 def test_presets_are_those_of_the_facts() -> None:

@@ -1,4 +1,4 @@
-"""FLUX draws the bundle: four views and their normals in one picture, from words, a reference bundle and a picture."""
+"""FLUX draws bundles: four views and their normals in one picture, from words, a reference bundle and a picture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from kiss3d_backend.mesh.bundle.check import check_bundle
+from kiss3d_backend.pipeline.snapshot import register
 from kiss3d_backend.pipeline.stage import Stage, StageContext
+from kiss3d_backend.pipeline.types import Bundle
 
 if TYPE_CHECKING:
     import torch
@@ -16,38 +19,54 @@ if TYPE_CHECKING:
     from kiss3d_backend.networks.flux.draw import FluxParts
     from kiss3d_backend.networks.flux.settings import FluxSettings
 
+_SEEDS = 2**32
 
+
+@register
 @attrs.frozen(eq=False)
 class ToGenerate:
-    """``caption``: what the object is. ``reference``: a bundle (height, width, 3) uint8 to start from, or None;
-    presets with ControlNet steer by it too.
+    """``caption``: what the object is. ``seeds``: one for each bundle, 0 to 2**32 - 1; none takes the job's.
 
+    ``reference``: a bundle (height, width, 3) uint8 to start from, or None; presets with ControlNet steer by it too.
     ``picture``: (H, W, 3) uint8 of the object on white, for presets with Redux, or None.
     """
 
     caption: str
     reference: NDArray[np.uint8] | None = None
     picture: NDArray[np.uint8] | None = None
+    seeds: tuple[int, ...] = ()
 
 
-class GenerateBundle(Stage[ToGenerate, NDArray[np.uint8]]):
-    """The bundle picture, (height, width, 3) uint8, as the settings have it (2048 x 1024).
+class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
+    """A bundle for each seed, (height, width, 3) uint8, as the settings have it (2048 x 1024).
 
     ``parts``: the networks, loaded when they are called for; the text encoders are released before the transformer
-    is called for. ``dtype``: that the transformer computes in. The noise comes from the stage's own generator and is
-    drawn on the CPU, so that a seed gives the same noise on every device.
+    is called for, and the prompt is encoded once for all seeds. ``dtype``: that the transformer computes in.
+    ``weights``: what tells one set of weights from another, for the fingerprint. ``retry``: draw once more, with the
+    next seed, when the check of a bundle finds problems; a warning says so with the figures.
+
+    The noise is drawn on the CPU from the bundle's seed alone: the same seed gives the same noise on every device, in
+    any company. Raises :class:`ParamsInvalid` for sizes that do not fit, and what getting the networks raises.
     """
 
     name = "bundle"
     title = "Drawing the bundle"
     weight = 60.0
+    kept = True
 
-    def __init__(self, settings: FluxSettings, parts: FluxParts, dtype: torch.dtype) -> None:
+    def __init__(
+        self, settings: FluxSettings, parts: FluxParts, dtype: torch.dtype, weights: str = "", *, retry: bool = True
+    ) -> None:
         self.settings = settings
         self.parts = parts
         self.dtype = dtype
+        self.weights = weights
+        self.retry = retry
 
-    def run(self, value: ToGenerate, context: StageContext) -> NDArray[np.uint8]:
+    def fingerprint(self) -> str:
+        return f"{attrs.astuple(self.settings)} {self.dtype} {self.weights} {self.retry}"
+
+    def run(self, value: ToGenerate, context: StageContext) -> tuple[Bundle, ...]:
         import torch
         from PIL import Image
 
@@ -63,6 +82,36 @@ class GenerateBundle(Stage[ToGenerate, NDArray[np.uint8]]):
         )
         prompt = embed(self.parts, request, self.settings, self.dtype)
         context.check_cancelled()
-        generator = torch.Generator("cpu").manual_seed(int(context.generator.integers(2**63)))
-        watcher = Watcher(context.check_cancelled, context.progress, context.preview)
-        return draw(self.parts, request, prompt, self.settings, generator, watcher)
+        seeds = value.seeds or (context.seed,)
+
+        def drawn(number: int, seed: int) -> Bundle:
+            def progress(done: int, total: int) -> None:
+                context.progress(number * total + done, len(seeds) * total)
+
+            watcher = Watcher(context.check_cancelled, progress, context.preview)
+            generator = torch.Generator("cpu").manual_seed(seed)
+            picture = draw(self.parts, request, prompt, self.settings, generator, watcher)
+            context.preview(picture)
+            return Bundle(picture, seed)
+
+        bundles: list[Bundle] = []
+        for number, seed in enumerate(seeds):
+            bundle = drawn(number, seed)
+            if self.retry and (problems := _problems(bundle)):
+                following = (seed + 1) % _SEEDS
+                context.warn(
+                    "bundle.drawn_again",
+                    f"The bundle of seed {seed} does not look right and was drawn again with {following}: "
+                    + " ".join(problems),
+                    "Nothing needs to be done; another seed or preset may give a better one.",
+                )
+                again = drawn(number, following)
+                bundle = again if len(_problems(again)) <= len(problems) else bundle
+            bundles.append(bundle)
+        for note in self.parts.notes:
+            context.warn("bundle.lora", note, "Use a LoRA for the transformer alone if the bundle lacks its style.")
+        return tuple(bundles)
+
+
+def _problems(bundle: Bundle) -> tuple[str, ...]:
+    return check_bundle(bundle.picture).problems

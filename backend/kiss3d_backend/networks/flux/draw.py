@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import attrs
@@ -44,13 +44,17 @@ class Part(Protocol[T]):
 
 @attrs.frozen(eq=False)
 class FluxParts:
-    """What a run needs. ``controlnet``, ``redux``: None where the preset goes without."""
+    """What a run needs. ``controlnet``, ``redux``: None where the preset goes without.
+
+    ``notes``: sentences for the user about what was loaded; they grow when parts are called for.
+    """
 
     prompts: Part[PromptEncoder]
     autoencoder: Part[AutoencoderKL]
     transformer: Part[FluxTransformer2DModel]
     controlnet: Part[FluxControlNetModel] | None = None
     redux: Part[Redux] | None = None
+    notes: Sequence[str] = ()
 
 
 @attrs.frozen(eq=False)

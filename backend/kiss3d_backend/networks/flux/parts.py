@@ -1,0 +1,181 @@
+"""FLUX's networks from verified files, loaded when they are called for and kept on the worker's shelf."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import attrs
+import torch
+from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+
+from kiss3d_backend.models.files import EntryFiles
+from kiss3d_backend.networks.checkpoint import Tensors, open_entry
+from kiss3d_backend.networks.flux import controlnet, redux
+from kiss3d_backend.networks.flux.autoencoder import load_autoencoder
+from kiss3d_backend.networks.flux.draw import FluxParts, Part
+from kiss3d_backend.networks.flux.lora import read_lora, remove_lora, set_lora
+from kiss3d_backend.networks.flux.prompt import PromptEncoder, read_clip_tokenizer, read_t5_tokenizer
+from kiss3d_backend.networks.flux.settings import FluxSettings
+from kiss3d_backend.networks.flux.single_file import open_flux
+from kiss3d_backend.networks.flux.text_encoders import load_clip, load_t5
+from kiss3d_backend.networks.flux.transformer import load_transformer
+from kiss3d_backend.networks.precision import refuse_half_on_cpu
+from kiss3d_backend.networks.shelf import Shelf
+from kiss3d_protocol.errors import ModelFileMissing
+
+_log = logging.getLogger(__name__)
+
+_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2}
+_REDUX_FILES = (redux.ENCODER_FILE, redux.EMBEDDER_FILE)
+_LORAS = ("kiss3dgen", "turbo")
+
+
+@attrs.frozen
+class FluxFiles:
+    """The catalogue entries of a preset.
+
+    ``model``: the single file. ``lora``: Kiss3DGen's. ``turbo``: the one for few steps. ``transformer``: a file with
+    the transformer alone that takes the place of the single file's.
+    """
+
+    model: EntryFiles
+    clip_tokenizer: EntryFiles
+    t5_tokenizer: EntryFiles
+    lora: EntryFiles | None = None
+    turbo: EntryFiles | None = None
+    controlnet: EntryFiles | None = None
+    redux: EntryFiles | None = None
+    transformer: EntryFiles | None = None
+
+
+class FluxNetworks:
+    """The places on ``shelf`` of one FLUX model and of what goes with it; presets that use them share what is loaded.
+
+    Nothing is read before a part is called for. ``dtype``: that the networks compute in. The autoencoder does so in
+    float32 on the CPU, where its file is mapped then. Raises :class:`ParamsInvalid` for float16 on the CPU.
+    """
+
+    def __init__(self, shelf: Shelf, files: FluxFiles, device: torch.device, dtype: torch.dtype) -> None:
+        refuse_half_on_cpu(device, dtype)
+        self._files = files
+        name, model = files.model.entry, files.model
+        precision = torch.float32 if device.type == "cpu" else dtype
+
+        def prompts() -> PromptEncoder:
+            file = open_flux(model)
+            return PromptEncoder(
+                load_clip(file.part("clip"), device, dtype),
+                read_clip_tokenizer(files.clip_tokenizer),
+                load_t5(file.part("t5"), device, dtype),
+                read_t5_tokenizer(files.t5_tokenizer),
+            )
+
+        self._prompts = shelf.add(
+            f"{name} text encoders",
+            prompts,
+            lambda: stored_bytes(open_flux(model).part("clip")) + stored_bytes(open_flux(model).part("t5")),
+        )
+        self._autoencoder = shelf.add(
+            f"{name} autoencoder",
+            lambda: load_autoencoder(open_flux(model).part("vae"), device, precision),
+            lambda: stored_bytes(open_flux(model).part("vae")),
+        )
+        drawing = files.transformer or model
+        self._transformer = shelf.add(
+            f"{drawing.entry} transformer",
+            lambda: load_transformer(open_flux(drawing).transformer, device, dtype),
+            lambda: stored_bytes(open_flux(drawing).transformer),
+        )
+        self._controlnet = shelf.add(
+            "ControlNet",
+            lambda: controlnet.load_controlnet(
+                open_entry(_needed(files.controlnet, "ControlNet"), controlnet.FILE), device, dtype
+            ),
+            lambda: stored_bytes(open_entry(_needed(files.controlnet, "ControlNet"), controlnet.FILE)),
+        )
+        self._redux = shelf.add(
+            "Redux",
+            lambda: redux.load_redux(_needed(files.redux, "Redux"), device, dtype),
+            lambda: sum(stored_bytes(open_entry(_needed(files.redux, "Redux"), file)) for file in _REDUX_FILES),
+        )
+
+    def parts(self, settings: FluxSettings) -> FluxParts:
+        """What ``settings`` ask for; calling a part raises what its loader raises.
+
+        Raises :class:`ModelFileMissing` for an entry that they need and that was not given.
+        """
+        if settings.control is not None:
+            _needed(self._files.controlnet, "ControlNet")
+        if settings.redux is not None:
+            _needed(self._files.redux, "Redux")
+        notes: list[str] = []
+        return FluxParts(
+            self._prompts,
+            self._autoencoder,
+            _WithLoras(self._transformer, _wanted_loras(self._files, settings), notes),
+            None if settings.control is None else self._controlnet,
+            None if settings.redux is None else self._redux,
+            notes,
+        )
+
+
+def stored_bytes(tensors: Tensors) -> int:
+    """What the tensors take as they are stored, from the header alone."""
+    dtypes = tensors.stored_dtypes
+    return sum(math.prod(shape) * _BYTES.get(dtypes[name], 1) for name, shape in tensors.shapes.items())
+
+
+@attrs.frozen
+class _WantedLora:
+    name: str
+    files: EntryFiles
+    weight: float
+
+
+def _wanted_loras(files: FluxFiles, settings: FluxSettings) -> tuple[_WantedLora, ...]:
+    weights = (settings.lora, settings.turbo)
+    entries = (files.lora, files.turbo)
+    return tuple(
+        _WantedLora(name, _needed(entry, f"LoRA '{name}'"), weight)
+        for name, entry, weight in zip(_LORAS, entries, weights, strict=True)
+        if weight
+    )
+
+
+def _needed(entry: EntryFiles | None, what: str) -> EntryFiles:
+    if entry is None:
+        raise ModelFileMissing(f"The preset needs a {what}, and its files were not given.")
+    return entry
+
+
+class _WithLoras:
+    """The transformer with these LoRAs and no others, whichever preset had it before."""
+
+    def __init__(
+        self, transformer: Part[FluxTransformer2DModel], loras: tuple[_WantedLora, ...], notes: list[str]
+    ) -> None:
+        self._transformer = transformer
+        self._loras = loras
+        self._notes = notes
+
+    def __call__(self) -> FluxTransformer2DModel:
+        model = self._transformer()
+        for name in _LORAS:
+            remove_lora(model, name)
+        for wanted in self._loras:
+            (path,) = [path for file, path in wanted.files.paths.items() if file.endswith(".safetensors")]
+            lora = read_lora(path, model)
+            set_lora(model, wanted.name, lora, wanted.weight)
+            if lora.text_encoder_names:
+                note = (
+                    f"{len(lora.text_encoder_names)} tensors of {lora.source} are for the text encoders "
+                    f"({lora.text_encoder_names[0]}) and are not used."
+                )
+                _log.warning("%s", note)
+                if note not in self._notes:
+                    self._notes.append(note)
+        return model
+
+    def release(self) -> None:
+        self._transformer.release()
