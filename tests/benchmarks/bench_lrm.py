@@ -41,6 +41,7 @@ class Clock:
         self.seconds: dict[str, float] = {}
         self.cpu_seconds: dict[str, float] = {}
         self.longest_step = 0.0
+        self.most_resident = 0
         self._device = device
         self._lap = self._step = time.perf_counter()
         self._cpu = time.process_time()
@@ -58,6 +59,7 @@ class Clock:
             torch.cuda.synchronize(self._device)
         now = time.perf_counter()
         self.longest_step = max(self.longest_step, now - self._step)
+        self.most_resident = max(self.most_resident, psutil.Process().memory_info().rss)
         self._step = now
 
 
@@ -108,6 +110,7 @@ def measure(model: Lrm, device: torch.device, resolution: int) -> dict[str, obje
         "cpu_seconds": clock.cpu_seconds,
         "seconds_in_all": round(sum(clock.seconds.values()), 2),
         "longest_step_without_clean_up": round(longest, 3),
+        "most_resident_mb_at_a_step": clock.most_resident // 2**20,
     }
 
 
@@ -128,7 +131,7 @@ def main() -> None:
         "threads": chosen.threads,
         "device": str(device),
         "dtype": chosen.dtype,
-        "resident_mb": [before // 2**20, psutil.Process().memory_info().rss // 2**20],
+        "resident_mb_before": before // 2**20,
     }
     if device.type == "cuda":
         result["peak_device_mb"] = torch.cuda.max_memory_allocated(device) // 2**20
