@@ -9,11 +9,14 @@ import subprocess
 import sys
 import threading
 
+import attrs
 import pytest
+from tests.protocol.samples import submit_of_everything
 
 from kiss3d_backend.config import DataDir
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.jobs.book import MOST_ATTEMPTS, JobBook, Posted
+from kiss3d_backend.jobs.inputs import StoredInputs, inputs_of, mesh_blobs
 from kiss3d_backend.jobs.queue import JobQueue
 from kiss3d_backend.jobs.states import ENDED, LEGAL, check_transition
 from kiss3d_backend.jobs.store import JobStore
@@ -24,7 +27,7 @@ from kiss3d_protocol.errors import (
     JobUnknown,
     QueueFull,
 )
-from kiss3d_protocol.framing import MAGIC, decode_server
+from kiss3d_protocol.framing import MAGIC, decode_server, encode
 from kiss3d_protocol.messages import (
     Cancelled,
     Failed,
@@ -35,6 +38,7 @@ from kiss3d_protocol.messages import (
     StageStarted,
     new_job_id,
 )
+from kiss3d_protocol.params import GenerateParams
 
 
 def finished(job: str) -> Posted:
@@ -48,6 +52,23 @@ def failed(job: str) -> Posted:
 
 def started(job: str) -> Posted:
     return Posted(StageStarted(job=job, stage="inflate", title="Inflating", index=0, count=1))
+
+
+SCHEMA_OF_VERSION_1 = """
+CREATE TABLE jobs (
+    job TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, preset TEXT NOT NULL, seed INTEGER NOT NULL,
+    picture TEXT NOT NULL, backend TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, created REAL NOT NULL,
+    started REAL, finished REAL, stage TEXT NOT NULL DEFAULT '', fraction REAL NOT NULL DEFAULT 0,
+    last_number INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE TABLE events (
+    job TEXT NOT NULL REFERENCES jobs (job) ON DELETE CASCADE, number INTEGER NOT NULL, envelope BLOB NOT NULL,
+    artifacts TEXT NOT NULL, PRIMARY KEY (job, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX jobs_by_state ON jobs (state, created);
+PRAGMA user_version = 1;
+"""
+"""As version 0.1.0 made it."""
 
 
 class TestStates:
@@ -125,6 +146,39 @@ class TestStore:
         with pytest.raises(DataDirectoryUnusable, match="newer version"):
             JobStore(data_dir.database)
 
+    def test_a_directory_of_the_first_version_is_taken_over(self, data_dir: DataDir):
+        job = "00000000-0000-4000-8000-000000000000"
+        with sqlite3.connect(data_dir.database) as db:
+            db.executescript(SCHEMA_OF_VERSION_1)
+            row = (job, "chair.png", "queued", "draft", 2**32 - 1, "ab" * 32, "backend-a", 5.0, 1)
+            columns = "job, name, state, preset, seed, picture, backend, created, last_number"
+            db.execute(f"INSERT INTO jobs ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            envelope = bytes(encode(Queued(job=job, number=1, position=0))[1])
+            db.execute("INSERT INTO events VALUES (?, 1, ?, '[]')", (job, envelope))
+        db.close()
+        for _ in range(2):
+            store = JobStore(data_dir.database)
+            (record,) = store.unfinished()
+            assert record.params == GenerateParams("draft", 2**32 - 1)
+            assert record.inputs == StoredInputs("ab" * 32)
+            assert (record.summary().recipe, record.last_number, record.created) == ("image_to_3d", 1, 5.0)
+            assert [event.envelope for event in store.events_after(job, 0)] == [envelope]
+            store.close()
+        book = JobBook(JobStore(data_dir.database), Artifacts(data_dir.artifacts), "backend-b")
+        book.adopt(lambda backend: True)
+        assert book.take_next().job == job
+        book.store.close()
+
+    def test_a_new_directory_has_the_schema_that_a_migrated_one_has(self, data_dir: DataDir, store: JobStore):
+        old = data_dir.root / "old.sqlite3"
+        with sqlite3.connect(old) as db:
+            db.executescript(SCHEMA_OF_VERSION_1)
+        db.close()
+        migrated = JobStore(old)
+        columns = [{row["name"] for row in each._db.execute("PRAGMA table_info(jobs)")} for each in (migrated, store)]
+        assert columns[0] == columns[1]
+        migrated.close()
+
     def test_a_file_that_is_no_database_is_refused(self, data_dir: DataDir):
         data_dir.database.write_bytes(b"not a database at all" * 100)
         with pytest.raises(DataDirectoryUnusable):
@@ -181,6 +235,26 @@ class TestBook:
         with pytest.raises(JobConflict):
             book.submit(other, blobs)
         assert len(book.positions()) == 1
+
+    def test_every_input_is_kept_and_told_apart(self, book: JobBook):
+        submit, blobs = submit_of_everything()
+        assert book.submit(submit, blobs)
+        record = book.store.get(submit.job)
+        assert (record.params, record.inputs) == (submit.params, inputs_of(submit))
+        assert record.summary().recipe == submit.params.recipe
+        assert book.artifacts.read(record.inputs.views[2]) == blobs[3]
+        wanted = {ref.blob: blobs[ref.blob] for ref in submit.mesh.refs()}
+        assert mesh_blobs(record.inputs.mesh, book.artifacts) == wanted
+        assert book.submit(submit, blobs) == []
+        for other in (
+            attrs.evolve(submit, picture=None),
+            attrs.evolve(submit, views=submit.views[:3]),
+            attrs.evolve(submit, mesh=None),
+            attrs.evolve(submit, mesh=attrs.evolve(submit.mesh, colours=None)),
+            attrs.evolve(submit, params=attrs.evolve(submit.params, prompt="another")),
+        ):
+            with pytest.raises(JobConflict):
+                book.submit(other, blobs)
 
     def test_only_the_first_end_counts(self, book: JobBook, make_submit):
         submit, *blobs = make_submit()

@@ -8,6 +8,7 @@ import queue
 import signal
 import sys
 import time
+from typing import Any
 
 import pytest
 from tests.fakes import recipes
@@ -18,7 +19,18 @@ from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.jobs.inputs import StoredInputs
 from kiss3d_backend.worker.messages import StartJob, WorkerEvent
 from kiss3d_backend.worker.supervisor import Notice, Supervisor, WorkerState
-from kiss3d_protocol.messages import TERMINAL_EVENTS, Cancelled, Event, Failed, Finished, Progress, new_job_id
+from kiss3d_protocol.errors import JobNotWaiting, ParamsInvalid
+from kiss3d_protocol.messages import (
+    TERMINAL_EVENTS,
+    BundlesReady,
+    Cancelled,
+    Event,
+    Failed,
+    Finished,
+    MeshReady,
+    Progress,
+    new_job_id,
+)
 from kiss3d_protocol.params import GenerateParams
 
 
@@ -45,11 +57,11 @@ class Harness:
     def idle(self) -> None:
         self.until(lambda: self.supervisor.state is WorkerState.IDLE)
 
-    def start(self, seed: int) -> str:
+    def start(self, seed: int, **params: Any) -> str:
         self.idle()
         job = new_job_id()
         self.events.clear()
-        self.supervisor.run(StartJob(job, GenerateParams("draft", seed), StoredInputs(self.picture)))
+        self.supervisor.run(StartJob(job, GenerateParams("draft", seed, **params), StoredInputs(self.picture)))
         return job
 
     def started(self) -> None:
@@ -192,6 +204,42 @@ def test_a_worker_that_never_starts_is_named(harness, command: list[str], monkey
     h = harness(command=command)
     h.until(lambda: h.supervisor.start_problem is not None)
     assert h.supervisor.start_problem.code == "backend.start_failed"
+
+
+def choosing(harness: Harness, bundles: int) -> str:
+    job = harness.start(recipes.BUNDLES, bundles=bundles, choose=True)
+    harness.until(lambda: any(isinstance(event, BundlesReady) for event in harness.events))
+    return job
+
+
+def test_a_job_waits_for_a_choice_and_goes_on_with_it(harness):
+    # Silence counts as a hang, but not while a person thinks.
+    harness = harness(WorkerLimits(silence=0.5))
+    job = choosing(harness, 3)
+    (ready,) = [event for event in harness.events if isinstance(event, BundlesReady)]
+    assert ready.waiting and [bundle.seed for bundle in ready.bundles] == [7, 8, 9]
+    until = time.monotonic() + 0.8
+    harness.until(lambda: time.monotonic() > until)
+    for wrong in ((), (3,), (0, 0)):
+        with pytest.raises(ParamsInvalid):
+            harness.supervisor.choose(job, wrong)
+    with pytest.raises(JobNotWaiting):
+        harness.supervisor.choose(new_job_id(), (0,))
+    harness.supervisor.choose(job, (2, 0))
+    harness.supervisor.choose(job, (0, 2))
+    with pytest.raises(JobNotWaiting):
+        harness.supervisor.choose(job, (1,))
+    assert isinstance(harness.end(), Finished)
+    meshes = [(event.quality, event.bundle) for event in harness.events if isinstance(event, MeshReady)]
+    assert meshes == [("coarse", 0), ("final", 0), ("final", 2)]
+    # Without a choice all are taken.
+    harness.start(recipes.BUNDLES, bundles=2)
+    assert isinstance(harness.end(), Finished)
+    assert [event.waiting for event in harness.events if isinstance(event, BundlesReady)] == [False]
+    # Who waits can be cancelled.
+    job = choosing(harness, 2)
+    harness.supervisor.cancel(job)
+    assert isinstance(harness.end(), Cancelled)
 
 
 def test_the_worker_ends_with_its_broker(harness):

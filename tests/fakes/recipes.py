@@ -11,16 +11,23 @@ import time
 import numpy as np
 
 from kiss3d_backend.mesh.types import Mesh
+from kiss3d_backend.pipeline.events import BundleCandidate
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 
-QUICK, SLOW, EXIT, HANG, NO_MEMORY, BROKEN, DEAF = range(7)
+QUICK, SLOW, EXIT, HANG, NO_MEMORY, BROKEN, DEAF, BUNDLES = range(8)
+"""BUNDLES makes as many bundles as the job asks for, and a mesh of each that was let through."""
 
 
 def tetrahedron() -> Mesh:
     positions = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
     triangles = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], np.int32)
     return Mesh(positions, triangles)
+
+
+def bundle(number: int) -> BundleCandidate:
+    """A small picture of one grey."""
+    return BundleCandidate(np.full((8, 16, 3), 10 * number, np.uint8), seed=BUNDLES + number)
 
 
 class Misbehave(Stage[int, Mesh]):
@@ -58,9 +65,13 @@ class MisbehavingRecipe(Recipe):
         self.misbehave = Misbehave()
         self.stages = (self.misbehave,)
 
-    def wire(self, inputs: JobInputs, run: Run) -> Mesh:
+    def wire(self, inputs: JobInputs, run: Run) -> Mesh | dict[int, Mesh]:
         run.mesh_ready(tetrahedron(), "coarse")
-        return run.stage(self.misbehave, inputs.seed)
+        mesh = run.stage(self.misbehave, inputs.seed)
+        if inputs.seed != BUNDLES:
+            return mesh
+        chosen = run.choose([bundle(number) for number in range(inputs.bundles)])
+        return dict.fromkeys(chosen, mesh)
 
 
 RECIPES = {"draft": MisbehavingRecipe()}

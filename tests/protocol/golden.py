@@ -25,11 +25,11 @@ def golden_text() -> str:
     return "\n".join(lines) + "\n"
 
 
-def golden_frames() -> dict[str, list[bytes]]:
-    """The frames in the file, by type."""
+def golden_frames(path: Path = GOLDEN) -> dict[str, list[bytes]]:
+    """The frames in a file, by type."""
     found: dict[str, list[bytes]] = {}
     frames: list[bytes] = []
-    for line in GOLDEN.read_text(encoding="ascii").splitlines():
+    for line in path.read_text(encoding="ascii").splitlines():
         if not line.startswith(" "):
             frames = found[line] = []
         elif line.startswith("    "):
