@@ -16,7 +16,15 @@ from kiss3d_backend import __version__
 from kiss3d_backend.cli_models import INTERRUPTED, models_app
 from kiss3d_backend.config import DEFAULT_RECIPES
 from kiss3d_protocol.errors import Kiss3DError, ParamsInvalid
-from kiss3d_protocol.params import DEFAULT_PRESET, MAX_SEED, GenerateParams
+from kiss3d_protocol.params import (
+    DEFAULT_PRESET,
+    FACES_RANGE,
+    MAX_BUNDLES,
+    MAX_PROMPT,
+    MAX_SEED,
+    TEXTURE_SIZES,
+    GenerateParams,
+)
 from kiss3d_protocol.version import DEFAULT_ADDRESS, PROTOCOL_VERSION
 
 app = typer.Typer(
@@ -47,25 +55,59 @@ def options(
 
 @app.command()
 def generate(
-    picture: Annotated[Path, typer.Argument(help="The picture to make a mesh of.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The GLB file to write.", show_default=False)],
+    picture: Annotated[Path | None, typer.Argument(help="The picture to make a mesh of.", show_default=False)] = None,
+    prompt: Annotated[str, typer.Option(help="What it is, in words.", show_default=False)] = "",
+    mesh: Annotated[Path | None, typer.Option(help="A mesh to enhance: GLB, OBJ or PLY.")] = None,
+    bundle: Annotated[Path | None, typer.Option(metavar="PNG", help="A finished bundle of 2048 x 1024 pixels.")] = None,
+    view: Annotated[
+        list[Path] | None, typer.Option(metavar="PNG", help="A view; four times, from the front and going round.")
+    ] = None,
     preset: Annotated[str, typer.Option(help="draft, fast, balanced or quality.")] = DEFAULT_PRESET,
     seed: Annotated[int, typer.Option(help=f"0 to {MAX_SEED}.")] = 0,
+    faces: Annotated[int | None, typer.Option(help="Triangles of the result.")] = None,
+    texture_size: Annotated[int | None, typer.Option(help="1024, 2048 or 4096.")] = None,
+    bundles: Annotated[int, typer.Option(help=f"How many bundles to make, 1 to {MAX_BUNDLES}.")] = 1,
+    pick: Annotated[str, typer.Option(metavar="N|all", help="The bundle to make a mesh of.")] = "all",
     connect: ConnectOption = None,
     render: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write a picture of the mesh.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a textured mesh of a picture.
+    """Make a textured mesh of a picture, of words, of a mesh, or of views.
 
     Without --connect a private backend is started for this one job.
     """
     from kiss3d_backend.commands.generate import GenerateOptions, run_generate
+    from kiss3d_backend.commands.job_request import JobFiles
 
+    chosen = picked_bundle(pick, bundles)
     try:
-        params = GenerateParams(preset, seed)
+        params = GenerateParams(
+            preset,
+            seed,
+            prompt=prompt,
+            faces=faces,
+            texture_size=texture_size,
+            bundles=bundles,
+            choose=chosen is not None,
+        )
     except ValueError as error:
-        raise ParamsInvalid(f"The seed must be from 0 to {MAX_SEED}, the preset a short name.") from error
-    run_generate(GenerateOptions(picture, output, params, connect, render, as_json))
+        raise ParamsInvalid(
+            f"The seed must be from 0 to {MAX_SEED}, the preset a short name, the prompt at most {MAX_PROMPT} letters, "
+            f"the faces from {FACES_RANGE[0]} to {FACES_RANGE[1]}, the texture size one of "
+            f"{', '.join(map(str, TEXTURE_SIZES))}, the bundles from 1 to {MAX_BUNDLES}."
+        ) from error
+    views = (*(() if bundle is None else (bundle,)), *(view or ()))
+    run_generate(GenerateOptions(JobFiles(picture, mesh, views), output, params, chosen, connect, render, as_json))
+
+
+def picked_bundle(pick: str, bundles: int) -> int | None:
+    """The number of a bundle, from 1, or None for all. Raises :class:`ParamsInvalid`."""
+    if pick == "all":
+        return None
+    if not pick.isascii() or not pick.isdigit() or not 1 <= int(pick) <= bundles:
+        raise ParamsInvalid(f"There is no bundle '{pick:.20}' to pick.", f"Say 'all', or a number from 1 to {bundles}.")
+    return int(pick)
 
 
 @app.command()

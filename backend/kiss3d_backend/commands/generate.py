@@ -1,4 +1,4 @@
-"""``kiss3d generate``: a picture to a GLB, with the stages shown as they run."""
+"""``kiss3d generate``: a picture, words, views or a mesh to a GLB, with the stages shown as they run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import define, frozen
+from attrs import frozen
 
 from kiss3d_backend import __version__
-from kiss3d_backend.commands.files import check_writable, read_picture_file, write_atomically
+from kiss3d_backend.commands.files import check_writable
+from kiss3d_backend.commands.job_request import JobFiles, make_submit
+from kiss3d_backend.commands.job_results import JobResult, WrittenMesh, write_bundles, write_meshes
 from kiss3d_backend.commands.stage_display import StageDisplay
 from kiss3d_backend.config import default_data_dir
-from kiss3d_backend.models.offers import check_preset
+from kiss3d_backend.models.offers import check_offer
 from kiss3d_backend.private_backend import PrivateBackend
 from kiss3d_protocol.address import parse_address
 from kiss3d_protocol.client import Client
@@ -26,18 +28,17 @@ from kiss3d_protocol.errors import (
     error_from_wire,
 )
 from kiss3d_protocol.messages import (
-    MAX_NAME,
+    BundlesReady,
     Failed,
     Finished,
     JobReport,
     MeshReady,
     Refused,
     Submit,
-    new_job_id,
 )
 from kiss3d_protocol.messages import Cancelled as CancelledEvent
 from kiss3d_protocol.params import GenerateParams
-from kiss3d_protocol.payloads import Blob, BlobWriter
+from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.session import LinkChanged, LinkState
 
 CONNECT_SECONDS = 10.0
@@ -45,53 +46,31 @@ LOST_SECONDS = 60.0
 CANCEL_SECONDS = 5.0
 CHECK_SECONDS = 0.5
 
-MEDIA_TYPES = {
-    "PNG": "image/png",
-    "JPEG": "image/jpeg",
-    "WEBP": "image/webp",
-    "BMP": "image/bmp",
-    "TIFF": "image/tiff",
-    "GIF": "image/gif",
-}
-
 
 @frozen
 class GenerateOptions:
-    """What the user asked for. ``connect``: a running backend, or None for a private one."""
+    """What the user asked for. ``pick``: the bundle to go on with, from 1, or None for all of them. ``connect``: a
+    running backend, or None for a private one."""
 
-    picture: Path
+    files: JobFiles
     output: Path
     params: GenerateParams
+    pick: int | None
     connect: str | None
     render: Path | None
     as_json: bool
 
 
-@define
-class _Result:
-    """What has come of the job so far."""
-
-    mesh: MeshReady | None = None
-    blobs: tuple[Blob, ...] = ()
-    report: JobReport | None = None
-
-
 def run_generate(options: GenerateOptions) -> None:
     """Makes the mesh and writes it. Raises a :class:`Kiss3DError` for everything that can go wrong."""
-    data = read_picture_file(options.picture)
-    from kiss3d_backend.intake.picture import inspect_picture
-
-    info = inspect_picture(data)
+    submit, blobs = make_submit(options.files, options.params)
     check_writable(options.output, ".glb")
     if options.render is not None:
         check_writable(options.render, ".png")
     if options.connect is None:
-        check_preset(options.params.preset, default_data_dir())
-    writer = BlobWriter()
-    image = writer.image(data, MEDIA_TYPES[info.format], info.width, info.height)
-    submit = Submit(new_job_id(), options.picture.name[:MAX_NAME], options.params, image)
+        check_offer(submit.params, default_data_dir())
     with contextlib.ExitStack() as stack:
-        display = stack.enter_context(StageDisplay(options.picture.name))
+        display = stack.enter_context(StageDisplay(submit.name))
         if options.connect is None:
             display.note("Starting a private backend")
             private = stack.enter_context(PrivateBackend())
@@ -100,12 +79,12 @@ def run_generate(options: GenerateOptions) -> None:
             address, check = str(parse_address(options.connect)), _no_check
         client = stack.enter_context(Client(address, f"cli/{__version__}"))
         client.connected(CONNECT_SECONDS)
-        result = _follow(client, submit, writer.blobs, display, check)
-    mesh, report = result.mesh, result.report
-    if mesh is None or report is None:
+        result = _follow(client, submit, blobs, options.pick, display, check)
+    report = result.report
+    if not result.finals or report is None:
         raise StageFailed("The backend finished the job without a mesh.")
-    _write_outputs(options, mesh, result.blobs)
-    _tell(options, submit.job, mesh, report)
+    bundles = write_bundles(result, options.output)
+    _tell(options, submit.job, write_meshes(result, options.output, options.render), bundles, report)
 
 
 def _no_check() -> None:
@@ -113,16 +92,26 @@ def _no_check() -> None:
 
 
 def _follow(
-    client: Client, submit: Submit, blobs: list[Blob], display: StageDisplay, check: Callable[[], None]
-) -> _Result:
+    client: Client,
+    submit: Submit,
+    blobs: list[Blob],
+    pick: int | None,
+    display: StageDisplay,
+    check: Callable[[], None],
+) -> JobResult:
     client.submit(submit, blobs)
+
+    def choose(ready: BundlesReady) -> None:
+        if ready.waiting:
+            client.choose(submit.job, range(len(ready.bundles)) if pick is None else [pick - 1])
+
     try:
-        return _collect(client, display, check)
+        return _collect(client, display, check, choose)
     except KeyboardInterrupt:
         display.note("Cancelling")
         client.cancel(submit.job)
         with contextlib.suppress(Kiss3DError):
-            _collect(client, display, check, CANCEL_SECONDS, waiting_since=time.monotonic())
+            _collect(client, display, check, lambda _: None, CANCEL_SECONDS, waiting_since=time.monotonic())
         raise
 
 
@@ -130,14 +119,15 @@ def _collect(
     client: Client,
     display: StageDisplay,
     check: Callable[[], None],
+    choose: Callable[[BundlesReady], None],
     patience: float = LOST_SECONDS,
     waiting_since: float | None = None,
-) -> _Result:
+) -> JobResult:
     """Takes the job's events until it ends.
 
     ``patience``: seconds from ``waiting_since``, or from the loss of the connection, until the backend is given up.
     """
-    result = _Result()
+    result = JobResult()
     while True:
         news = client.wait(CHECK_SECONDS)
         if news is None:
@@ -155,8 +145,11 @@ def _collect(
         message = news.message
         display.show(message)
         match message:
-            case MeshReady():
-                result.mesh, result.blobs = message, tuple(news.blobs)
+            case BundlesReady():
+                result.bundles, result.bundle_blobs = message, tuple(news.blobs)
+                choose(message)
+            case MeshReady(quality="final"):
+                result.finals[message.bundle] = message, tuple(news.blobs)
             case Finished():
                 result.report = message.report
                 return result
@@ -168,36 +161,36 @@ def _collect(
                 pass
 
 
-def _write_outputs(options: GenerateOptions, ready: MeshReady, blobs: tuple[Blob, ...]) -> None:
-    from kiss3d_backend.mesh.glb import write_glb
-    from kiss3d_backend.mesh.payload import encoded_picture, read_mesh
-
-    mesh = read_mesh(ready.mesh, blobs)
-    texture = encoded_picture(ready.mesh.texture, blobs)
-    normal_map = encoded_picture(ready.mesh.normal_map, blobs)
-    write_atomically(options.output, lambda: write_glb(mesh, texture, normal_map))
-    if options.render is not None:
-        from kiss3d_backend.commands.contact_sheet import contact_sheet_png
-
-        write_atomically(options.render, lambda: contact_sheet_png(mesh, texture))
-
-
-def _tell(options: GenerateOptions, job: str, ready: MeshReady, report: JobReport) -> None:
-    vertices, triangles = ready.mesh.positions.shape[0], ready.mesh.triangles.shape[0]
+def _tell(
+    options: GenerateOptions, job: str, meshes: list[WrittenMesh], bundles: list[Path], report: JobReport
+) -> None:
     if not options.as_json:
-        print(f"{options.output}: {vertices:,} vertices, {triangles:,} triangles in {report.seconds:.1f} s")
-        if options.render is not None:
-            print(f"{options.render}: a picture of it")
+        for mesh in meshes:
+            print(f"{mesh.output}: {mesh.vertices:,} vertices, {mesh.triangles:,} triangles in {report.seconds:.1f} s")
+            if mesh.render is not None:
+                print(f"{mesh.render}: a picture of it")
+        for path in bundles:
+            print(f"{path}: a bundle")
         return
+    outputs = [
+        {
+            "bundle": mesh.bundle,
+            "output": str(mesh.output),
+            "render": None if mesh.render is None else str(mesh.render),
+            "vertices": mesh.vertices,
+            "triangles": mesh.triangles,
+        }
+        for mesh in meshes
+    ]
     summary = {
         "job": job,
-        "output": str(options.output),
-        "render": None if options.render is None else str(options.render),
+        **{name: value for name, value in outputs[0].items() if name != "bundle"},
+        "outputs": outputs,
+        "bundles": [str(path) for path in bundles],
+        "recipe": report.recipe,
         "preset": report.preset,
         "seed": report.seed,
         "seconds": round(report.seconds, 3),
-        "vertices": vertices,
-        "triangles": triangles,
         "stages": [
             {"stage": stage.stage, "title": stage.title, "seconds": round(stage.seconds, 3)} for stage in report.stages
         ],

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from kiss3d_protocol.messages import (
+    BundlesReady,
     MeshReady,
     Queued,
     ServerMessage,
@@ -60,6 +61,9 @@ class StageDisplay:
                     self._bars.update(self._stage, completed=message.step / message.steps)
                 if self._whole is not None:
                     self._bars.update(self._whole, completed=message.fraction)
+            case BundlesReady(bundles=bundles, waiting=waiting):
+                count = f"{len(bundles)} bundle{'' if len(bundles) == 1 else 's'}"
+                self.note(f"{count} made{', waiting for a choice' if waiting else ''}")
             case MeshReady():
                 triangles = message.mesh.triangles.shape[0]
                 self.note(f"{message.quality.capitalize()} mesh: {triangles:,} triangles")
