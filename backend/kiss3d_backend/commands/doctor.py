@@ -70,6 +70,8 @@ def run_doctor(*, data_dir: Path | None, as_json: bool) -> int:
 
 def examine(data_dir: Path) -> list[Finding]:
     """Everything that can be known without loading a model."""
+    data = _data_dir(data_dir)
+    usable = all(finding.verdict != "error" for finding in data)
     return [
         Finding("Kiss3D", "ok", f"{__version__}, protocol {PROTOCOL_VERSION}"),
         Finding("Python", "ok", f"{platform.python_version()} on {platform.platform()} ({sys.executable})"),
@@ -77,8 +79,9 @@ def examine(data_dir: Path) -> list[Finding]:
         _torch(),
         *_device(),
         *_rasterizers(),
-        *_data_dir(data_dir),
-        *model_findings(data_dir),
+        *data,
+        # In a folder that cannot be used there is nothing to be found but that.
+        *(model_findings(data_dir) if usable else []),
     ]
 
 
