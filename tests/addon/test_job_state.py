@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 from attrs import evolve
 from blender_addon.job_state import (
     JobState,
@@ -14,6 +15,7 @@ from blender_addon.job_state import (
     reduce_link,
 )
 from tests.fakes.meshes import sphere
+from tests.protocol.samples import bundles_ready, welcome
 
 from kiss3d_protocol.errors import BackendUnreachable, JobCancelled, OutOfMemory, PresetUnavailable, StageFailed
 from kiss3d_protocol.messages import (
@@ -35,6 +37,7 @@ from kiss3d_protocol.messages import (
     Welcome,
     new_job_id,
 )
+from kiss3d_protocol.models import ModelList, PullFailed, PullProgress
 from kiss3d_protocol.session import LinkChanged, LinkState, Received
 
 JOB = new_job_id()
@@ -163,3 +166,21 @@ def test_link_tells_the_reason_and_keeps_the_backend_through_a_loss() -> None:
 
     view = reduce_link(view, LinkChanged(LinkState.LOST))
     assert view.link is Link.LOST and view.welcome == welcome and view.offer("draft") is None
+
+
+def test_words_of_version_1_1_do_not_disturb_a_job() -> None:
+    event, blobs = bundles_ready(JOB, number=7)
+    running = JobState(JOB, "chair", Phase.RUNNING, last_number=6)
+    after = reduce_job(running, Received(event, blobs))
+    assert (after.phase, after.last_number, after.error) == (Phase.RUNNING, 7, None)
+    for message in (ModelList(()), PullProgress("download", "one", "a", 1, 2, 3.0), PullFailed("c", "M.")):
+        assert reduce_job(running, Received(message)) is running
+
+
+def test_offers_that_change_reach_the_panel() -> None:
+    view = reduce_link(LinkView(), LinkChanged(LinkState.CONNECTED, welcome()))
+    offer = view.offer("fast")
+    assert offer is not None and not offer.offered
+    changed = attrs.evolve(welcome(), presets=(PresetOffer("fast", "Fast", True),))
+    offer = reduce_link(view, LinkChanged(LinkState.CONNECTED, changed)).offer("fast")
+    assert offer is not None and offer.offered

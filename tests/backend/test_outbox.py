@@ -5,6 +5,7 @@ from __future__ import annotations
 from kiss3d_backend.broker.outbox import Letter, Outbox
 from kiss3d_backend.broker.sessions import Sessions
 from kiss3d_protocol.messages import Cancelled, Progress, Queued, StageStarted, new_job_id
+from kiss3d_protocol.models import PullCancelled, PullFinished, PullProgress
 
 JOB, OTHER = new_job_id(), new_job_id()
 
@@ -39,6 +40,14 @@ def test_progress_never_overtakes_an_event():
     for letter in letters:
         outbox.put(letter)
     assert contents(outbox) == [progress(1).content, started(2).content, progress(3).content]
+
+
+def test_progress_of_a_pull_is_coalesced_and_its_end_is_not():
+    outbox = Outbox()
+    steps = [PullProgress("download", "one", "a.bin", done, 10, 1.0) for done in (1, 2, 3)]
+    for message in (steps[0], steps[1], PullFinished(("one",)), steps[2], PullCancelled()):
+        outbox.put(Letter(message))
+    assert contents(outbox) == [steps[1], PullFinished(("one",)), steps[2], PullCancelled()]
 
 
 def test_events_are_never_dropped():

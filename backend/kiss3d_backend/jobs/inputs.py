@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import fields, frozen
 
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_protocol.framing import CONVERTER
@@ -35,8 +35,8 @@ class StoredInputs:
 def _shas(mesh: MeshRef | None) -> list[str | None]:
     if mesh is None:
         return []
-    arrays = (mesh.positions, mesh.triangles, mesh.uvs, mesh.uv_triangles, mesh.colours)
-    return [None if part is None else part.sha256 for part in (*arrays, mesh.texture, mesh.normal_map)]
+    parts = [getattr(mesh, field.name) for field in fields(MeshRef)]
+    return [None if part is None else part.sha256 for part in parts]
 
 
 def inputs_of(submit: Submit) -> StoredInputs:
