@@ -15,7 +15,7 @@ from kiss3d_backend.intake.submit import check_submit
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.jobs.inputs import store_inputs
 from kiss3d_backend.mesh.payload import describe_mesh
-from kiss3d_backend.mesh.types import Mesh, Texture
+from kiss3d_backend.mesh.types import Mesh
 from kiss3d_backend.worker.inputs import read_inputs
 from kiss3d_protocol.errors import BundleInvalid, Kiss3DError, MeshEmpty, MeshFileUnreadable, PictureTooSmall
 from kiss3d_protocol.messages import Submit, new_job_id
@@ -36,10 +36,12 @@ def png(width: int, height: int, colour: tuple[int, ...] = (200, 10, 30)) -> byt
 def sent(texture: bytes | None = None, **arrays: Any) -> tuple[MeshRef, list[Any]]:
     """The message of a tetrahedron with some arrays changed."""
     writer = BlobWriter()
-    mesh = Mesh(CORNERS, FACES)
     if texture is not None:
-        mesh = attrs.evolve(mesh, uvs=UVS, texture=Texture(np.zeros((4, 8, 3), np.uint8)))
-    return describe_mesh(attrs.evolve(mesh, **arrays), texture, writer), writer.blobs
+        arrays = {"uvs": UVS, **arrays}
+    ref = describe_mesh(attrs.evolve(Mesh(CORNERS, FACES), **arrays), writer)
+    if texture is not None:
+        ref = attrs.evolve(ref, texture=writer.image(texture, "image/png"))
+    return ref, writer.blobs
 
 
 def test_a_mesh_comes_in_with_its_colours_and_its_texture() -> None:
@@ -105,7 +107,7 @@ def test_views_are_looked_at_one_by_one() -> None:
 def test_a_worker_reads_back_everything_that_was_sent(tmp_path: Any) -> None:
     writer = BlobWriter()
     picture, views = writer.image(b"picture", "image/png"), (writer.image(b"view", "image/png"),)
-    mesh = describe_mesh(Mesh(CORNERS, FACES), None, writer)
+    mesh = describe_mesh(Mesh(CORNERS, FACES), writer)
     params = GenerateParams("fast", 9, "views_to_3d", "  a chair ", 500, 2048, 3, True)
     submit = Submit(new_job_id(), "x", params, picture, views, mesh)
     artifacts = Artifacts(tmp_path)

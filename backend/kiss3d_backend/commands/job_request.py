@@ -59,12 +59,9 @@ def make_submit(files: JobFiles, params: GenerateParams) -> tuple[Submit, list[B
     )
     if files.mesh is not None:
         from kiss3d_backend.mesh.payload import describe_mesh
-        from kiss3d_backend.mesh.png import encode_png
         from kiss3d_backend.mesh.read import read_mesh_file
 
-        mesh = read_mesh_file(files.mesh)
-        texture = None if mesh.texture is None else encode_png(mesh.texture.pixels)
-        submit = evolve(submit, mesh=describe_mesh(mesh, texture, writer))
+        submit = evolve(submit, mesh=describe_mesh(read_mesh_file(files.mesh), writer))
     check_inputs(submit)
     if files.picture is None:
         from kiss3d_backend.intake.submit import check_submit
