@@ -17,12 +17,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import trimesh
-from scipy.spatial import cKDTree
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.benchmarks.surface_distance import compared  # noqa: E402
 from tests.mesh.solids import SOLIDS, smoothed_and_noised, solid  # noqa: E402
 
 from kiss3d_backend.mesh.camera import bundle_cameras  # noqa: E402
@@ -37,7 +36,6 @@ from kiss3d_backend.mesh.types import Mesh  # noqa: E402
 
 BASELINE = Path(__file__).with_name("refine-baseline.json")
 SIZE = 512
-POINTS = 100_000
 
 
 def rendered(mesh: Mesh, size: int = SIZE) -> Views:
@@ -49,26 +47,6 @@ def rendered(mesh: Mesh, size: int = SIZE) -> Views:
     picture = np.einsum("nhwk,nhwkc->nhwc", fragments.barycentric, normals[mesh.triangles[fragments.triangle]])
     picture /= np.maximum(np.linalg.norm(picture, axis=-1, keepdims=True), 1e-6)
     return Views(picture.astype(np.float32), fragments.covered, cameras)
-
-
-def distances(mesh: Mesh, other: Mesh) -> tuple[float, float]:
-    """The mean distance of points on ``mesh`` to ``other``, and the mean cosine of the normals there.
-
-    To the triangle that the nearest of many samples lies on, so that an exact copy is at distance 0.
-    """
-    from_, to = (trimesh.Trimesh(part.positions, part.triangles, process=False) for part in (mesh, other))
-    points, faces = trimesh.sample.sample_surface(from_, POINTS, seed=0)
-    samples, sampled = trimesh.sample.sample_surface(to, 3 * POINTS, seed=1)
-    nearest = sampled[cKDTree(samples).query(points, workers=2)[1]]
-    there = trimesh.triangles.closest_point(to.triangles[nearest], points)
-    cosine = np.einsum("ij,ij->i", from_.face_normals[faces], to.face_normals[nearest])
-    return float(np.linalg.norm(there - points, axis=1).mean()), float(cosine.mean())
-
-
-def compared(mesh: Mesh, truth: Mesh) -> tuple[float, float]:
-    """Chamfer distance and normal consistency, means of both directions."""
-    (there, agree), (back, agree_back) = distances(mesh, truth), distances(truth, mesh)
-    return (there + back) / 2, (agree + agree_back) / 2
 
 
 def least_iou(mesh: Mesh, views: Views) -> float:

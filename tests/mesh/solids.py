@@ -88,16 +88,26 @@ SOLIDS: dict[str, Field] = {
 
 def solid(name: str, cells: int = 144) -> Mesh:
     """The surface of ``SOLIDS[name]``, closed, in the unit box."""
+    return meshed(SOLIDS[name], cells)
+
+
+def meshed(field: Field, cells: int) -> Mesh:
+    """The surface of a field, closed, fitted to the unit box."""
     axis = np.linspace(-0.53, 0.53, cells + 1, dtype=np.float32)
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     # No sample on the surface itself: two crossings at one point would make triangles without an area.
-    values = SOLIDS[name](grid).reshape((cells + 1,) * 3).astype(np.float32) + 1e-5
+    values = field(grid).reshape((cells + 1,) * 3).astype(np.float32) + 1e-5
     vertices, faces, _, _ = marching_cubes(values, 0.0, allow_degenerate=False)
     vertices = vertices / cells * (axis[-1] - axis[0]) + axis[0]
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     vertices = (vertices - (low + high) / 2) / (high - low).max()
-    mesh = Mesh(vertices.astype(np.float32), np.ascontiguousarray(faces[:, ::-1], dtype=np.int32))
-    assert is_closed(mesh.triangles, len(mesh.positions)), name
+    # Which way round marching cubes winds them has changed between releases; an inside-out mesh looks right in a
+    # silhouette and is wrong in everything else.
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    if np.einsum("ij,ij->", a, np.cross(b, c)) < 0:
+        faces = faces[:, ::-1]
+    mesh = Mesh(vertices.astype(np.float32), np.ascontiguousarray(faces, dtype=np.int32))
+    assert is_closed(mesh.triangles, len(mesh.positions))
     return mesh
 
 

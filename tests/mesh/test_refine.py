@@ -12,6 +12,7 @@ import trimesh
 torch = pytest.importorskip("torch")
 
 from tests.mesh.shapes import assert_closed  # noqa: E402
+from tests.mesh.solids import smoothed_and_noised, solid  # noqa: E402
 
 from kiss3d_backend.mesh.camera import bundle_cameras  # noqa: E402
 from kiss3d_backend.mesh.normals import vertex_normals as array_normals  # noqa: E402
@@ -77,6 +78,20 @@ def test_comes_near_the_truth_and_stays_closed() -> None:
     assert errors[-1] < errors[0] < _from_ellipsoid(START, RADII)
     agree = (_rendered(result).masks & VIEWS.masks).sum((1, 2)) / (_rendered(result).masks | VIEWS.masks).sum((1, 2))
     assert (agree > 0.97).all()
+
+
+def test_explicit_targets_come_near_the_truth_too() -> None:
+    settings = attrs.evolve(SMALL, fine=attrs.evolve(SMALL.fine, explicit_targets=True))
+    result = refine(START, VIEWS, settings, choose("cpu"))
+    assert_closed(result.positions, result.triangles)
+    assert _from_ellipsoid(result, RADII) < 0.4 * _from_ellipsoid(START, RADII)
+
+
+@pytest.mark.parametrize("name", ["chair", "torus knot"])
+def test_the_solids_that_are_measured_face_outwards(name: str) -> None:
+    mesh = solid(name, 40)
+    for each in (mesh, smoothed_and_noised(mesh, edge=0.08, rounds=2)):
+        assert trimesh.Trimesh(each.positions, each.triangles, process=False).volume > 0
 
 
 def test_from_a_ball_runs_both_stages() -> None:
@@ -179,7 +194,7 @@ def test_settings_refuse_nonsense(wrong: dict[str, float]) -> None:
 def test_published_defaults_and_presets() -> None:
     defaults = RefineSettings()
     assert (defaults.rough.longest_edge, defaults.rough.shortest_edge, defaults.rough.expansion) == (0.1, 0.02, 0.1)
-    assert (defaults.fine.longest_edge, defaults.fine.shortest_edge, defaults.fine.laplacian) == (0.02, 0.005, 0.02)
+    assert defaults.fine.shortest_edge == 0.005
     assert (defaults.fine.ramp, defaults.fine.decay, defaults.view_weights) == (5, 0.99, (1.0, 0.9, 1.0, 0.9))
     assert list(PRESETS) == ["draft", "fast", "quality"]
     assert PRESETS["draft"].most_faces < PRESETS["fast"].most_faces < PRESETS["quality"].most_faces

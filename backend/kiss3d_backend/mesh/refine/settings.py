@@ -1,8 +1,11 @@
 """What a refinement is told: steps, edge lengths, weights. Nothing here needs torch.
 
-Edge lengths, expansion, Laplacian, ramp, decay, view weights and refreshes are the published ones. The weights of the
-silhouettes and the learning rate are our own, measured by tests/benchmarks/bench_refine.py: steps that are smoothed
-over the mesh stand twice the rate, and thin parts need more pull at their outlines than parts per pixel give.
+Expansion, ramp, decay, view weights, refreshes, the rough stage's edges and the fine stage's shortest edge are the
+published ones. The rest is our own, measured by bench_refine.py and bench_reconstruct.py in tests/benchmarks. Where a
+start is off by the width of a limb, a vertex gathers its explicit target from the wrong place and keeps it for 20
+steps: the surface crumples and its outlines stand still. Compared with the views' pixels it has no such memory, so the
+fine stage does that. Its first edges are shorter than published, so that a thin leg has more than three around it, and
+gradients are smoothed over less: at a thin part they are smoothed around to the other side, and cancel.
 """
 
 from __future__ import annotations
@@ -72,7 +75,15 @@ class RefineSettings:
     rough: Stage = Stage(
         steps=100, longest_edge=0.1, shortest_edge=0.02, expansion=0.1, laplacian=0.02, explicit_targets=False
     )
-    fine: Stage = Stage(steps=60, longest_edge=0.02, shortest_edge=0.005)
+    fine: Stage = Stage(
+        steps=60,
+        longest_edge=0.015,
+        shortest_edge=0.005,
+        learning_rate=1.0,
+        laplacian=0.03,
+        reach=10.0,
+        explicit_targets=False,
+    )
     view_weights: tuple[float, ...] = (1.0, 0.9, 1.0, 0.9)
     refresh_until: int = attrs.field(default=5, validator=_at_least(1))
     refresh_every: int = attrs.field(default=20, validator=_at_least(1))
@@ -92,7 +103,8 @@ QUALITY = RefineSettings(
 FAST = RefineSettings()
 DRAFT = RefineSettings(
     rough=attrs.evolve(RefineSettings().rough, steps=50, shortest_edge=0.03),
-    fine=attrs.evolve(RefineSettings().fine, steps=30, longest_edge=0.03, shortest_edge=0.01),
+    # Steps are measured in edges: at these long ones the full rate leaves the surface rough.
+    fine=attrs.evolve(RefineSettings().fine, steps=30, longest_edge=0.03, shortest_edge=0.01, learning_rate=0.6),
     most_faces=20_000,
 )
 PRESETS: dict[str, RefineSettings] = {"draft": DRAFT, "fast": FAST, "quality": QUALITY}
