@@ -19,13 +19,14 @@ from kiss3d_protocol.payloads import ArrayRef, Blob, MeshRef
 class MeshArrays:
     """``positions`` float32 (V, 3) in Blender's frame, standing on the origin; ``corners`` int32 (3T,) vertex of each
     face corner; ``corner_uvs`` float32 (3T, 2) or None; ``colours`` uint8 (V, 4) sRGB with alpha, or None; ``texture``
-    an encoded picture or None."""
+    and ``normal_map`` encoded pictures or None."""
 
     positions: npt.NDArray[np.float32]
     corners: npt.NDArray[np.int32]
     corner_uvs: npt.NDArray[np.float32] | None = None
     colours: npt.NDArray[np.uint8] | None = None
     texture: bytes | None = None
+    normal_map: bytes | None = None
 
     @property
     def triangle_count(self) -> int:
@@ -55,6 +56,7 @@ def read_mesh(mesh: MeshRef, blobs: Sequence[Blob], size: float) -> MeshArrays:
         _corner_uvs(mesh, blobs, triangles, keep),
         None if mesh.colours is None else _array(mesh.colours, blobs),
         None if mesh.texture is None else bytes(blobs[mesh.texture.blob]),
+        None if mesh.normal_map is None else bytes(blobs[mesh.normal_map.blob]),
     )
 
 

@@ -37,16 +37,21 @@ def place(target: Target, arrays: MeshArrays, recipe: dict[str, Any]) -> bpy.typ
     old_mesh = existing.data if existing is not None else None
     old_material = _made(target, old_mesh.materials) if old_mesh is not None else None
     old_image = _made(target, [image_of(old_material)])
+    old_normals = _made(target, [image_of(old_material, is_colour=False)])
     chosen = [slot for slot in old_mesh.materials if slot] if old_mesh is not None and old_material is None else []
 
     built: list[bpy.types.ID] = []
     try:
         mesh = _marked(target, build_mesh(arrays, target.name), built)
-        image = material = None
+        image = normals = material = None
         if not chosen:
             if arrays.texture is not None:
                 image = _marked(target, build_image(arrays.texture, target.name), built)
-            material = _marked(target, build_material(image, arrays.colours is not None, target.name), built)
+            if arrays.normal_map is not None:
+                name = f"{target.name} normals"
+                normals = _marked(target, build_image(arrays.normal_map, name, is_colour=False), built)
+            has_colours = arrays.colours is not None
+            material = _marked(target, build_material(image, normals, has_colours, target.name), built)
         for slot in chosen or [material]:
             mesh.materials.append(slot)
         if existing is None:
@@ -60,6 +65,7 @@ def place(target: Target, arrays: MeshArrays, recipe: dict[str, Any]) -> bpy.typ
         _succeed(old_mesh, mesh)
     _succeed(old_material, material)
     _succeed(old_image, image)
+    _succeed(old_normals, normals)
     existing[RECIPE_KEY] = recipe
     target.object_uid = existing.session_uid
     return existing
@@ -87,8 +93,9 @@ def remove(target: Target) -> None:
     mesh = existing.data
     material = _made(target, mesh.materials)
     image = _made(target, [image_of(material)])
+    normals = _made(target, [image_of(material, is_colour=False)])
     bpy.data.objects.remove(existing)
-    for made in (_made(target, [mesh]), material, image):
+    for made in (_made(target, [mesh]), material, image, normals):
         if made is not None and made.users == 0:
             bpy.data.batch_remove([made])
     target.object_uid = None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.blender.rigs.bpy_env import BpyEnv, BpyRun
-from tests.fakes.meshes import sphere
+from tests.fakes.meshes import FakeMesh, sphere
 from tests.fakes.scripted_backend import Never, ScriptedBackend, ScriptedJob, Step, Until, coarse_then_final
 
 SCRIPT = Path(__file__).parent / "checks" / "scripted.py"
@@ -24,6 +24,7 @@ CHECKS = [
 PICTURES = (
     *("plain", "colours", "warned", "held", "go", "go_later", "forever", "fails"),
     *("index_out_of_range", "not_finite", "degenerate"),
+    *("bumpy", "bumpy_fails", "bumpy_then_flat"),
 )
 
 
@@ -54,6 +55,9 @@ def scripted(bpy_env: BpyEnv, extension_zip: Path, tmp_path_factory: pytest.Temp
         "index_out_of_range": _index_out_of_range,
         "not_finite": _not_finite,
         "degenerate": _degenerate,
+        "bumpy": _bumpy,
+        "bumpy_fails": _bumpy_fails,
+        "bumpy_then_flat": _bumpy_then_flat,
     }
     with ScriptedBackend(scripts, refused_presets={"quality": "There is no GPU."}) as backend:
         run = bpy_env.run(SCRIPT, extension_zip, backend.address, folder, timeout=180)
@@ -126,6 +130,33 @@ def _warned(job: ScriptedJob) -> Iterator[Step]:
 def _colours(job: ScriptedJob) -> Iterator[Step]:
     yield job.stage("shape", 0, 1)
     yield job.mesh("final", replace(sphere(24, 16, nose=False, colours=True), texture=b""))
+    yield job.finished()
+
+
+def _bumped(mesh: FakeMesh) -> FakeMesh:
+    """With a normal map whose colour is the same everywhere: 0.25, 0.5, 0.75 as stored."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (mesh.texture_size, mesh.texture_size), (64, 128, 191)).save(buffer, "PNG")
+    return replace(mesh, normal_map=buffer.getvalue())
+
+
+def _bumpy(job: ScriptedJob) -> Iterator[Step]:
+    yield job.stage("shape", 0, 1)
+    yield job.mesh("coarse", _bumped(sphere(8, 6)))
+    yield job.mesh("final", _bumped(sphere(24, 16)))
+    yield job.finished()
+
+
+def _bumpy_fails(job: ScriptedJob) -> Iterator[Step]:
+    yield job.stage("shape", 0, 1)
+    yield job.mesh("coarse", _bumped(sphere(8, 6)))
+    yield job.failed("job.out_of_memory", "The memory was full.", "Close other programs.")
+
+
+def _bumpy_then_flat(job: ScriptedJob) -> Iterator[Step]:
+    yield job.stage("shape", 0, 1)
+    yield job.mesh("coarse", _bumped(sphere(8, 6)))
+    yield job.mesh("final", sphere(24, 16))
     yield job.finished()
 
 

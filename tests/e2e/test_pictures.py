@@ -120,6 +120,7 @@ def test_every_kind_of_picture(name: str, address: str, tmp_path: Path):
     assert ((mesh.visual.uv >= 0) & (mesh.visual.uv <= 1)).all()
     texture = mesh.visual.material.baseColorTexture
     assert min(texture.size) >= 1024
+    assert min(mesh.visual.material.normalTexture.size) >= 1024
     solid = welded(output)
     assert solid.is_watertight
     assert solid.is_winding_consistent

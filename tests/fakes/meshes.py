@@ -14,7 +14,7 @@ from kiss3d_protocol.payloads import Blob, BlobWriter, MeshRef
 
 @dataclass(frozen=True)
 class FakeMesh:
-    """Arrays as SPEC.md describes them; ``texture`` is a PNG, or empty for none."""
+    """Arrays as SPEC.md describes them; ``texture`` and ``normal_map``, of one size, are PNGs or empty."""
 
     positions: npt.NDArray[np.float32]
     triangles: npt.NDArray[np.uint32]
@@ -23,6 +23,7 @@ class FakeMesh:
     texture: bytes
     texture_size: int
     colours: npt.NDArray[np.uint8] | None = None
+    normal_map: bytes = b""
 
     def message(self) -> tuple[MeshRef, list[Blob]]:
         """The descriptor and the blobs that belong to it."""
@@ -31,13 +32,17 @@ class FakeMesh:
         def put(array: npt.NDArray, dtype: str):
             return writer.array(np.ascontiguousarray(array).tobytes(), dtype, array.shape)
 
+        def picture(data: bytes):
+            return writer.image(data, "image/png", self.texture_size, self.texture_size) if data else None
+
         ref = MeshRef(
             put(self.positions, "<f4"),
             put(self.triangles, "<u4"),
             put(self.uvs, "<f4"),
             put(self.uv_triangles, "<u4"),
             None if self.colours is None else put(self.colours, "|u1"),
-            writer.image(self.texture, "image/png", self.texture_size, self.texture_size) if self.texture else None,
+            picture(self.texture),
+            picture(self.normal_map),
         )
         return ref, writer.blobs
 

@@ -35,7 +35,12 @@ def check_picture_to_object():
     uv = mesh.uv_layers[0].uv
     values = np.empty(2 * len(uv), np.float32)
     uv.foreach_get("vector", values)
-    image = next(node.image for node in mesh.materials[0].node_tree.nodes if node.type == "TEX_IMAGE")
+    shader = next(node for node in mesh.materials[0].node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    image = shader.inputs["Base Color"].links[0].from_node.image
+    turned = shader.inputs["Normal"].links[0].from_node
+    normals = turned.inputs["Color"].links[0].from_node.image
+    assert turned.uv_map == mesh.uv_layers[0].name and normals.colorspace_settings.is_data
+    assert min(normals.size) >= 1024 and normals.packed_file is not None
     low, high = positions(made).min(axis=0), positions(made).max(axis=0)
     assert abs((high - low).max() - 1.5) < 1e-4 and np.argmax(high - low) == 2, "upright, with the size asked for"
     assert abs(low[2] - 3) < 1e-4 and np.allclose(((low + high) / 2)[:2], (1, -2), atol=1e-4), "on the cursor"

@@ -188,6 +188,40 @@ def check_vertex_colours_without_texture():
     assert not [image for image in bpy.data.images if image.name.startswith("colours")]
 
 
+def check_normal_map_in_tangent_space():
+    new_file()
+    before = data_counts()
+    made = generate("bumpy")
+    (material,) = made.data.materials
+    shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    (link,) = shader.inputs["Normal"].links
+    turned = link.from_node
+    assert (turned.type, turned.space) == ("NORMAL_MAP", "TANGENT")
+    assert turned.uv_map == made.data.uv_layers[0].name
+    (link,) = turned.inputs["Color"].links
+    normals = link.from_node.image
+    assert normals.colorspace_settings.name == "Non-Color" and normals.packed_file is not None
+    # As stored: read as sRGB, 0.25 would not stay 0.25 in the shader.
+    assert normals.colorspace_settings.is_data and np.allclose(normals.pixels[:3], (0.25, 0.5, 0.75), atol=0.003)
+    colours = shader.inputs["Base Color"].links[0].from_node.image
+    assert colours != normals and colours.colorspace_settings.name == "sRGB"
+    assert (colours.name, normals.name) == ("bumpy", "bumpy normals"), "those of the coarse mesh are gone"
+    grown = {kind: number - before[kind] for kind, number in data_counts().items()}
+    assert (grown["images"], grown["materials"], grown["meshes"]) == (2, 1, 1), grown
+
+
+def check_no_normal_map_is_left_behind():
+    new_file()
+    before = data_counts()
+    with raises("OutOfMemory"):
+        generate("bumpy_fails")
+    assert data_counts() == before
+    made = generate("bumpy_then_flat")
+    assert data_counts()["images"] == before["images"] + 1
+    shader = next(node for node in made.data.materials[0].node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    assert not shader.inputs["Normal"].links
+
+
 def check_progress_callback():
     new_file()
     states = []
