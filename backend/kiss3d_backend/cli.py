@@ -68,6 +68,9 @@ def generate(
     faces: Annotated[int | None, typer.Option(help="Triangles of the result.")] = None,
     texture_size: Annotated[int | None, typer.Option(help="1024, 2048 or 4096.")] = None,
     bundles: Annotated[int, typer.Option(help=f"How many bundles to make, 1 to {MAX_BUNDLES}.")] = 1,
+    bundle_seed: Annotated[
+        int | None, typer.Option(help="Of the first bundle, when it should not be the job's.", show_default=False)
+    ] = None,
     pick: Annotated[str, typer.Option(metavar="N|all", help="The bundle to make a mesh of.")] = "all",
     connect: ConnectOption = None,
     render: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write a picture of the mesh.")] = None,
@@ -88,13 +91,14 @@ def generate(
             prompt=prompt,
             faces=faces,
             texture_size=texture_size,
+            bundle_seed=bundle_seed,
             bundles=bundles,
             choose=chosen is not None,
         )
     except ValueError as error:
         raise ParamsInvalid(
-            f"The seed must be from 0 to {MAX_SEED}, the preset a short name, the prompt at most {MAX_PROMPT} letters, "
-            f"the faces from {FACES_RANGE[0]} to {FACES_RANGE[1]}, the texture size one of "
+            f"The seeds must be from 0 to {MAX_SEED}, the preset a short name, the prompt at most {MAX_PROMPT} "
+            f"letters, the faces from {FACES_RANGE[0]} to {FACES_RANGE[1]}, the texture size one of "
             f"{', '.join(map(str, TEXTURE_SIZES))}, the bundles from 1 to {MAX_BUNDLES}."
         ) from error
     views = (*(() if bundle is None else (bundle,)), *(view or ()))

@@ -11,7 +11,7 @@ from attrs import frozen
 from kiss3d_protocol.errors import DataDirectoryUnusable
 
 DATA_DIR_VARIABLE = "KISS3D_DATA_DIR"
-DEFAULT_RECIPES = "kiss3d_backend.recipes:RECIPES"
+DEFAULT_RECIPES = "kiss3d_backend.recipes:WorkerRecipes"
 
 
 def default_data_dir() -> Path:
@@ -33,6 +33,11 @@ class DataDir:
     @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Results of stages, for jobs that are run again."""
+        return self.root / "checkpoints"
 
     @property
     def backends(self) -> Path:

@@ -59,7 +59,8 @@ class GenerateParams:
     ``seed``: 0 to :data:`MAX_SEED`; the same seed, input and settings give the same mesh on one device.
     ``prompt``: what the object is, in words; empty when the backend is to describe the picture itself. ``faces``:
     triangles of the result, and ``texture_size``: pixels on a side; None leaves them to the preset. ``bundles``: how
-    many bundles are made, with seeds that follow ``seed``; ``choose``: wait until somebody chooses among them.
+    many bundles are made, with seeds that follow ``bundle_seed``, or ``seed`` where that is None: another one draws
+    other bundles of the same imagined views; ``choose``: wait until somebody chooses among them.
     """
 
     preset: str = field(default=DEFAULT_PRESET, validator=validators.max_len(64))
@@ -71,5 +72,8 @@ class GenerateParams:
         validator=validators.optional([validators.ge(FACES_RANGE[0]), validators.le(FACES_RANGE[1])]),
     )
     texture_size: int | None = field(default=None, validator=validators.optional(validators.in_(TEXTURE_SIZES)))
+    bundle_seed: int | None = field(
+        default=None, validator=validators.optional([validators.ge(0), validators.le(MAX_SEED)])
+    )
     bundles: int = field(default=1, validator=[validators.ge(1), validators.le(MAX_BUNDLES)])
     choose: bool = False

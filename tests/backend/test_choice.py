@@ -13,10 +13,9 @@ from tests.stages.context import Record
 
 from kiss3d_backend.broker.older import in_older_words
 from kiss3d_backend.broker.outbox import Letter
-from kiss3d_backend.pipeline.events import BundleCandidate, MeshQuality
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run, recipe_key
 from kiss3d_backend.pipeline.runner import run_recipe
-from kiss3d_backend.pipeline.types import Mesh
+from kiss3d_backend.pipeline.types import Bundle, Mesh, MeshQuality
 from kiss3d_protocol.errors import JobCancelled
 from kiss3d_protocol.framing import encode
 from kiss3d_protocol.messages import Preview
@@ -31,7 +30,7 @@ class Choosing(Recipe):
 
     def wire(self, inputs: JobInputs, run: Run) -> dict[int, Mesh]:
         run.stage(self.one, 0)
-        chosen = run.choose([BundleCandidate(np.zeros((2, 4, 3), np.uint8), seed) for seed in range(inputs.bundles)])
+        chosen = run.choose([Bundle(np.zeros((2, 4, 3), np.uint8), seed) for seed in range(inputs.bundles)])
         run.stage(self.two, 1)
         return dict.fromkeys(chosen, MESH)
 

@@ -12,12 +12,11 @@ from kiss3d_backend.models import offers
 from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.offers import check_offer, preset_offers
 from kiss3d_backend.models.overview import model_infos, names_to_pull
-from kiss3d_backend.recipes import RECIPES
+from kiss3d_backend.recipes import RECIPES, WorkerRecipes
 from kiss3d_protocol.errors import (
     CatalogueInvalid,
     Kiss3DError,
     ModelFileMissing,
-    PresetUnavailable,
     PresetUnknown,
     RecipeUnavailable,
 )
@@ -67,8 +66,11 @@ def model(data: Path, name: str) -> ModelInfo:
     return next(info for info in model_infos(data) if info.name == name)
 
 
-def test_the_recipes_that_are_said_to_be_built_are_those_that_are() -> None:
-    assert frozenset(RECIPES) == offers.BUILT_RECIPES
+def test_the_recipes_that_are_said_to_be_built_are_those_that_are(tmp_path: Path) -> None:
+    recipes = WorkerRecipes(tmp_path)
+    assert frozenset(recipes) == offers.BUILT_RECIPES
+    assert set(RECIPES) <= offers.BUILT_RECIPES
+    assert "text_to_3d/draft" not in recipes and recipes.get("text_to_3d/draft") is None
 
 
 def test_a_preset_is_offered_once_its_models_are_there(data: Path, tmp_path: Path) -> None:
@@ -86,19 +88,30 @@ def test_a_preset_is_offered_once_its_models_are_there(data: Path, tmp_path: Pat
     check_offer(GenerateParams("draft"), data)
 
 
-def test_presets_that_are_not_built_say_so_and_what_they_will_cost(tmp_path: Path, data: Path) -> None:
+def test_presets_whose_models_are_not_here_say_so_and_what_they_will_cost(tmp_path: Path, data: Path) -> None:
     by_name = {offer.name: offer for offer in preset_offers(data)}
     assert list(by_name) == [preset.name for preset in PRESETS]
-    for name in set(by_name) - offers.BUILT_RECIPES:
-        assert not by_name[name].offered and by_name[name].reason == offers.NOT_BUILT
+    for name in ("fast", "balanced", "quality"):
+        assert not by_name[name].offered and "have to be downloaded" in by_name[name].reason
         assert by_name[name].bytes_to_get > 10**10
+
+
+def test_without_torch_the_presets_that_need_it_say_so(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert all("kiss3d[gpu]" in offer.reason for offer in preset_offers(data) if offer.name != "draft")
+
+
+def test_views_need_no_models(tmp_path: Path) -> None:
+    check_offer(GenerateParams("quality", recipe="views_to_3d"), tmp_path)
+    with pytest.raises(PresetUnknown):
+        check_offer(GenerateParams("draught", recipe="views_to_3d"), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("params", "error"),
     [
         ({"preset": "draught"}, PresetUnknown),
-        ({"preset": "quality"}, PresetUnavailable),
+        ({"preset": "quality"}, ModelFileMissing),
         ({"preset": "draft", "recipe": "text_to_3d"}, RecipeUnavailable),
     ],
 )

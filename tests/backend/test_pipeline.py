@@ -147,6 +147,7 @@ def test_a_recipe_that_leaves_its_order_is_found_out() -> None:
     class Unordered(Steps):
         def wire(self, inputs: JobInputs, run: Run) -> Mesh:
             run.stage(self.stages[1], 0)
+            run.stage(self.stages[0], 0)
             return MESH
 
     with pytest.raises(AssertionError, match="out of its declared order"):

@@ -41,7 +41,7 @@ class Harness:
         self.artifacts = Artifacts(data_dir.artifacts)
         self.picture = self.artifacts.put(b"picture")
         self.notices: queue.SimpleQueue[Notice] = queue.SimpleQueue()
-        worker = [sys.executable, "-m", "kiss3d_backend.worker.main", "--artifacts", str(data_dir.artifacts)]
+        worker = [sys.executable, "-m", "kiss3d_backend.worker.main", "--data-dir", str(data_dir.root)]
         self.supervisor = Supervisor(command or [*worker, "--recipes", MISBEHAVING], self.notices.put, limits)
         self.events: list[Event] = []
 

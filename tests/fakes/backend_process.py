@@ -29,7 +29,8 @@ class BackendProcess:
         command += ["--until-stdin-closes", "--data-dir", str(data_dir)]
         command += ["--recipes", recipes] if recipes else []
         command += ["--private"] if private else []
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+        paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )

@@ -11,9 +11,9 @@ import time
 import numpy as np
 
 from kiss3d_backend.mesh.types import Mesh
-from kiss3d_backend.pipeline.events import BundleCandidate
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run
 from kiss3d_backend.pipeline.stage import Stage, StageContext
+from kiss3d_backend.pipeline.types import Bundle
 
 QUICK, SLOW, EXIT, HANG, NO_MEMORY, BROKEN, DEAF, BUNDLES = range(8)
 """BUNDLES makes as many bundles as the job asks for, and a mesh of each that was let through."""
@@ -25,9 +25,9 @@ def tetrahedron() -> Mesh:
     return Mesh(positions, triangles)
 
 
-def bundle(number: int) -> BundleCandidate:
+def bundle(number: int) -> Bundle:
     """A small picture of one grey."""
-    return BundleCandidate(np.full((8, 16, 3), 10 * number, np.uint8), seed=BUNDLES + number)
+    return Bundle(np.full((8, 16, 3), 10 * number, np.uint8), seed=BUNDLES + number)
 
 
 class Misbehave(Stage[int, Mesh]):

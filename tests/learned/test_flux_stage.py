@@ -69,7 +69,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
 def run(models: Models, settings: FluxSettings, value: ToGenerate, seed: int = 1) -> tuple[NDArray[np.uint8], Sink]:
     told, sink = context(seed)
-    (bundle,) = GenerateBundle(settings, models.parts(), torch.float32, retry=False).run(value, told)
+    (bundle,) = GenerateBundle(settings, models.parts, torch.float32, retry=False).run(value, told)
     assert bundle.seed == seed
     return bundle.picture, sink
 
@@ -176,7 +176,7 @@ def test_text_encoders_and_redux_leave_memory_before_the_transformer_is_loaded(m
         redux=shelf.add("redux", redux, lambda: 1),
     )
     told, _ = context()
-    stage = GenerateBundle(attrs.evolve(SMALL, steps=1, redux=0.5), parts, torch.float32, retry=False)
+    stage = GenerateBundle(attrs.evolve(SMALL, steps=1, redux=0.5), lambda: parts, torch.float32, retry=False)
     stage.run(ToGenerate("a chair", picture(1), picture(2, 30, 30)), told)
     assert left == []
 
@@ -188,7 +188,7 @@ def test_cancel_ends_an_evaluation_midway(models: Models) -> None:
     stopper = blocks[1].register_forward_pre_hook(lambda *_: cancel.set())
     told, sink = context(cancel=cancel)
     with pytest.raises(JobCancelled):
-        GenerateBundle(SMALL, models.parts(), torch.float32).run(ToGenerate("a chair"), told)
+        GenerateBundle(SMALL, models.parts, torch.float32).run(ToGenerate("a chair"), told)
     stopper.remove()
     for _, hook in counted:
         hook.remove()
@@ -206,7 +206,7 @@ def test_bfloat16_on_the_cpu_draws_a_bundle_too(models: Models, tmp_path: Path) 
     narrow = load_transformer(file.transformer, CPU, torch.bfloat16)
     parts = attrs.evolve(models.parts(), transformer=Held(narrow))
     told, _ = context()
-    stage = GenerateBundle(SMALL, parts, torch.bfloat16, retry=False)
+    stage = GenerateBundle(SMALL, lambda: parts, torch.bfloat16, retry=False)
     (got,) = stage.run(ToGenerate("a chair", picture(1)), told)
     wide, _ = run(models, SMALL, ToGenerate("a chair", picture(1)))
     assert np.abs(got.picture.astype(float) - wide).mean() < 20
@@ -216,7 +216,7 @@ def test_several_seeds_share_one_prompt_and_do_not_change_each_other(models: Mod
     parts = models.parts()
     told, sink = context()
     value = ToGenerate("a chair", picture(1), seeds=(7, 3))
-    bundles = GenerateBundle(SMALL, parts, torch.float32, retry=False).run(value, told)
+    bundles = GenerateBundle(SMALL, lambda: parts, torch.float32, retry=False).run(value, told)
     assert [bundle.seed for bundle in bundles] == [7, 3]
     assert np.array_equal(bundles[1].picture, run(models, SMALL, ToGenerate("a chair", picture(1)), 3)[0])
     assert parts.prompts.released == 1  # type: ignore[attr-defined]
@@ -226,7 +226,7 @@ def test_several_seeds_share_one_prompt_and_do_not_change_each_other(models: Mod
 def test_doubtful_bundle_is_drawn_once_more_with_the_next_seed(models: Models) -> None:
     told, sink = context(seed=2**32 - 1)
     value = ToGenerate("a chair", picture(1))
-    (bundle,) = GenerateBundle(SMALL, models.parts(), torch.float32).run(value, told)
+    (bundle,) = GenerateBundle(SMALL, models.parts, torch.float32).run(value, told)
     assert bundle.seed == 0
     ((code, message),) = sink.warnings
     assert code == "bundle.drawn_again"
@@ -239,10 +239,10 @@ def test_input_and_output_can_be_checkpoints(models: Models) -> None:
 
     value = ToGenerate("a chair", picture(1), seeds=(1,))
     told, _ = context()
-    stage = GenerateBundle(SMALL, models.parts(), torch.float32, "w", retry=False)
+    stage = GenerateBundle(SMALL, models.parts, torch.float32, "w", retry=False)
     result = stage.run(thaw(freeze(value)), told)
     assert np.array_equal(thaw(freeze(result))[0].picture, result[0].picture)
-    other = GenerateBundle(attrs.evolve(SMALL, steps=5), models.parts(), torch.float32, "w", retry=False)
+    other = GenerateBundle(attrs.evolve(SMALL, steps=5), models.parts, torch.float32, "w", retry=False)
     assert len({stage.fingerprint(), other.fingerprint()}) == 2
 
 

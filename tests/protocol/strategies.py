@@ -28,6 +28,7 @@ params = st.builds(
     prompt=texts,
     faces=st.none() | st.integers(*FACES_RANGE),
     texture_size=st.none() | st.sampled_from(TEXTURE_SIZES),
+    bundle_seed=st.none() | st.integers(0, MAX_SEED),
     bundles=st.integers(1, MAX_BUNDLES),
     choose=st.booleans(),
 )

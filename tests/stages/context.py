@@ -9,8 +9,9 @@ import numpy as np
 
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_backend.pipeline.clock import JobClock
-from kiss3d_backend.pipeline.events import BundleCandidate, MeshQuality
+from kiss3d_backend.pipeline.events import MeshQuality
 from kiss3d_backend.pipeline.stage import StageContext
+from kiss3d_backend.pipeline.types import Bundle
 
 
 class Record:
@@ -28,7 +29,7 @@ class Record:
     def preview(self, stage: str, image: np.ndarray) -> None:
         self.events.append(("preview", stage, image))
 
-    def bundles_ready(self, stage: str, bundles: Sequence[BundleCandidate], waiting: bool) -> None:
+    def bundles_ready(self, stage: str, bundles: Sequence[Bundle], waiting: bool) -> None:
         self.events.append(("bundles", stage, tuple(bundles), waiting))
 
     def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kiss3d_backend.mesh.types import Mesh
-    from kiss3d_backend.pipeline.events import BundleCandidate, MeshQuality
+    from kiss3d_backend.pipeline.events import MeshQuality
+    from kiss3d_backend.pipeline.types import Bundle
     from kiss3d_backend.recipes.reconstruct import ReconstructSettings
 
 
@@ -133,7 +134,7 @@ class _DisplaySink:
 
     def preview(self, stage: str, image: NDArray[np.uint8]) -> None: ...
 
-    def bundles_ready(self, stage: str, bundles: Sequence[BundleCandidate], waiting: bool) -> None: ...
+    def bundles_ready(self, stage: str, bundles: Sequence[Bundle], waiting: bool) -> None: ...
 
     def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
         self.mesh = mesh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from kiss3d_backend.models.amounts import amount_text
@@ -11,7 +12,14 @@ from kiss3d_protocol.errors import Kiss3DError, ModelFileMissing, PresetUnavaila
 from kiss3d_protocol.messages import PresetOffer
 from kiss3d_protocol.params import DEFAULT_RECIPE, PRESETS, GenerateParams, PresetInfo
 
-BUILT_RECIPES = frozenset({"draft"})
+BUILT_RECIPES = frozenset(
+    {"draft", "views_to_3d/draft"}
+    | {
+        f"{recipe}{preset}"
+        for recipe in ("", "text_to_3d/", "mesh_to_3d/", "views_to_3d/")
+        for preset in ("fast", "balanced", "quality")
+    }
+)
 """The recipes that exist in this version, by :func:`kiss3d_backend.pipeline.recipe.recipe_key` (a test compares it with
 the recipes themselves)."""
 
@@ -37,6 +45,8 @@ def _offer(preset: PresetInfo, state: PresetState) -> PresetOffer:
     reason = ""
     if preset.name not in BUILT_RECIPES:
         reason = NOT_BUILT
+    elif preset.name != "draft" and importlib.util.find_spec("torch") is None:
+        reason = "It needs torch, which the backend's environment lacks: pip install 'kiss3d[gpu]'."
     elif not state.ready:
         reason = f"Model files are missing; {amount_text(state.missing_bytes)} have to be downloaded."
     return PresetOffer(preset.name, preset.title, not reason, reason, state.missing, state.missing_bytes)
@@ -47,7 +57,9 @@ def check_offer(params: GenerateParams, data_dir: Path) -> None:
 
     The recipe's name is known to be right (:func:`kiss3d_protocol.inputs.check_inputs`).
     """
-    check_preset(params.preset, data_dir)
+    # Views go straight to reconstruction, which takes the LRM where it is and does without where it is not.
+    if params.recipe != "views_to_3d" or params.preset not in {preset.name for preset in PRESETS}:
+        check_preset(params.preset, data_dir)
     if params.recipe != DEFAULT_RECIPE and f"{params.recipe}/{params.preset}" not in BUILT_RECIPES:
         raise RecipeUnavailable(
             f"The recipe '{params.recipe}' cannot run with the preset '{params.preset}' here: {NOT_BUILT}"

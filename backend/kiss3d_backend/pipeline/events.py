@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.types import Mesh
+from kiss3d_backend.pipeline.types import Bundle
 
 MeshQuality = Literal["coarse", "refined", "final"]
 
@@ -21,14 +22,6 @@ class JobWarning:
     code: str
     message: str
     remedy: str
-
-
-@attrs.frozen(eq=False)
-class BundleCandidate:
-    """A bundle to choose. ``image``: (H, W, 3) uint8, sRGB, 2048 x 1024 pixels. ``seed``: what made it."""
-
-    image: NDArray[np.uint8]
-    seed: int
 
 
 class EventSink(Protocol):
@@ -46,7 +39,7 @@ class EventSink(Protocol):
     def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
         """A mesh that may be shown; each one replaces the one before that was made of the same bundle."""
 
-    def bundles_ready(self, stage: str, bundles: Sequence[BundleCandidate], waiting: bool) -> None:
+    def bundles_ready(self, stage: str, bundles: Sequence[Bundle], waiting: bool) -> None:
         """Bundles that ``stage`` has made; ``waiting`` when the job goes on only after a choice."""
 
     def warning(self, code: str, message: str, remedy: str) -> None:

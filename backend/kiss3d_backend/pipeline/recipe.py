@@ -8,9 +8,9 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 
-from kiss3d_backend.pipeline.events import BundleCandidate, MeshQuality
+from kiss3d_backend.pipeline.events import MeshQuality
 from kiss3d_backend.pipeline.stage import Stage
-from kiss3d_backend.pipeline.types import Mesh
+from kiss3d_backend.pipeline.types import Bundle, Mesh
 from kiss3d_protocol.params import DEFAULT_RECIPE
 
 In = TypeVar("In")
@@ -23,7 +23,8 @@ class JobInputs:
 
     ``picture``: the bytes of a picture file as they came, empty when the recipe takes none. ``seed``: 0 to 2**32 - 1.
     ``mesh``: a mesh to start from, for the recipes that take one. ``views``: one bundle picture or four views, as
-    files. ``prompt``: words, or empty. ``faces``: triangles of the result, and ``texture_size``: pixels; None leaves
+    files. ``bundle_seed``: of the first bundle, None for the job's own: another one keeps the views that were imagined.
+    ``prompt``: words, or empty. ``faces``: triangles of the result, and ``texture_size``: pixels; None leaves
     them to the preset. ``bundles``: how many bundles to make, 1 to 8. ``choose``: let the user choose among them.
     """
 
@@ -32,6 +33,7 @@ class JobInputs:
     mesh: Mesh | None = attrs.field(default=None, repr=False)
     views: tuple[bytes, ...] = attrs.field(default=(), repr=False, kw_only=True)
     prompt: str = attrs.field(default="", kw_only=True)
+    bundle_seed: int | None = attrs.field(default=None, kw_only=True)
     faces: int | None = attrs.field(default=None, kw_only=True)
     texture_size: int | None = attrs.field(default=None, kw_only=True)
     bundles: int = attrs.field(default=1, validator=attrs.validators.ge(1), kw_only=True)
@@ -42,7 +44,11 @@ class Run(Protocol):
     """The run that a recipe is wired into."""
 
     def stage(self, stage: Stage[In, Out], value: In) -> Out:
-        """Runs one of the recipe's stages on ``value``."""
+        """Runs one of the recipe's stages on ``value``; stages that were declared before it are skipped."""
+        ...
+
+    def each(self, stage: Stage[In, Out], values: Mapping[int, In]) -> dict[int, Out]:
+        """Runs a stage once for each bundle that is gone on with; ``values`` and result by the bundle's index."""
         ...
 
     def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
@@ -50,7 +56,7 @@ class Run(Protocol):
         without this."""
         ...
 
-    def choose(self, bundles: Sequence[BundleCandidate]) -> tuple[int, ...]:
+    def choose(self, bundles: Sequence[Bundle]) -> tuple[int, ...]:
         """Shows the bundles, and returns the indices of those to go on with, in rising order.
 
         When the job is to choose, blocks until somebody has chosen; raises :class:`JobCancelled` soon after a cancel.
@@ -60,7 +66,7 @@ class Run(Protocol):
 
 
 class Recipe(ABC):
-    """A named way from inputs to a mesh. ``stages``: every stage, once, in the order in which they run."""
+    """A named way from inputs to a mesh. ``stages``: every stage that may run, once, in that order."""
 
     name: str
     stages: tuple[Stage[Any, Any], ...]

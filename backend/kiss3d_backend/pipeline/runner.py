@@ -8,16 +8,16 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from kiss3d_backend.pipeline.checkpoints import Checkpoints, NoCheckpoints, checkpoint_key
 from kiss3d_backend.pipeline.clock import JobClock
-from kiss3d_backend.pipeline.events import BundleCandidate, EventSink, JobWarning, MeshQuality
+from kiss3d_backend.pipeline.events import EventSink, JobWarning, MeshQuality
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe
 from kiss3d_backend.pipeline.report import RunReport, StageReport
 from kiss3d_backend.pipeline.stage import Stage, StageContext
-from kiss3d_backend.pipeline.types import Mesh
+from kiss3d_backend.pipeline.types import Bundle, Mesh
 from kiss3d_protocol.errors import JobCancelled, Kiss3DError, OutOfMemory, StageFailed
 
 _log = logging.getLogger(__name__)
@@ -50,29 +50,46 @@ class _RecipeRun:
         self._sink = sink
         self._cancel = cancel
         self._checkpoints = checkpoints
+        self._next = 0
         self._clock = JobClock([stage.weight for stage in recipe.stages])
 
     def stage(self, stage: Stage[In, Out], value: In) -> Out:
-        index = len(self.stage_reports)
-        if index >= len(self._recipe.stages) or self._recipe.stages[index] is not stage:
-            raise AssertionError(f"recipe {self._recipe.name!r} runs {stage.name!r} out of its declared order")
-        context = StageContext(
-            stage=stage.name,
-            index=index,
-            seed=self._seed,
-            sink=self._sink,
-            cancel=self._cancel,
-            clock=self._clock,
-        )
+        return self.each(stage, {0: value})[0]
+
+    def each(self, stage: Stage[In, Out], values: Mapping[int, In]) -> dict[int, Out]:
+        index = self._position(stage)
+        self._check_cancelled()
         self._sink.stage_started(stage.name, stage.title, index, len(self._recipe.stages))
-        context.progress(0, 1)
         started = time.monotonic()
-        result, from_checkpoint = self._result(stage, value, context)
+        results: dict[int, Out] = {}
+        from_checkpoints = True
+        for part, (bundle, value) in enumerate(values.items()):
+            context = StageContext(
+                stage=stage.name,
+                index=index,
+                seed=self._seed,
+                sink=self._sink,
+                cancel=self._cancel,
+                clock=self._clock,
+                bundle=bundle,
+                part=part,
+                parts=len(values),
+            )
+            context.progress(0, 1)
+            results[bundle], from_checkpoint = self._result(stage, value, context)
+            from_checkpoints &= from_checkpoint
+            context.progress(1, 1)
+            self.warnings += context.warnings
         seconds = time.monotonic() - started
-        context.progress(1, 1)
-        self.stage_reports.append(StageReport(stage.name, stage.title, seconds, from_checkpoint))
-        self.warnings += context.warnings
-        return result
+        self.stage_reports.append(StageReport(stage.name, stage.title, seconds, from_checkpoints))
+        return results
+
+    def _position(self, stage: Stage[Any, Any]) -> int:
+        ahead = [i for i, each in enumerate(self._recipe.stages) if each is stage and i >= self._next]
+        if not ahead:
+            raise AssertionError(f"recipe {self._recipe.name!r} runs {stage.name!r} out of its declared order")
+        self._next = ahead[0] + 1
+        return ahead[0]
 
     def _result(self, stage: Stage[In, Out], value: In, context: StageContext) -> tuple[Out, bool]:
         if not stage.kept:
@@ -80,18 +97,20 @@ class _RecipeRun:
         key = checkpoint_key(stage.name, stage.fingerprint(), self._seed, value)
         kept = self._checkpoints.load(key)
         if kept is not None:
-            return kept[0], True
+            result, warned = kept[0]
+            for code, message, remedy in warned:
+                context.warn(code, message, remedy)
+            return result, True
         result = _run_stage(stage, value, context)
-        # A result that came with a warning is made again, so that the warning is given again.
-        if not context.warnings:
-            self._checkpoints.save(key, result)
+        warned = tuple((warning.code, warning.message, warning.remedy) for warning in context.warnings)
+        self._checkpoints.save(key, (result, warned))
         return result, False
 
     def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
         self._check_cancelled()
         self._sink.mesh_ready(mesh, quality, bundle)
 
-    def choose(self, bundles: Sequence[BundleCandidate]) -> tuple[int, ...]:
+    def choose(self, bundles: Sequence[Bundle]) -> tuple[int, ...]:
         if not self.stage_reports:
             raise AssertionError(f"recipe {self._recipe.name!r} chooses before any stage has run")
         self._check_cancelled()

@@ -22,17 +22,30 @@ class StageContext:
     """What a stage may use of the job that it runs in.
 
     ``seed``: the job's. ``generator``: random numbers from that seed, of this stage alone, so that a change in
-    one stage does not change the numbers of the next.
+    one stage does not change the numbers of the next. ``bundle``: of which bundle a mesh is made here, where a job has
+    several; this is then run number ``part`` (from 0) of the stage's ``parts``.
     """
 
     def __init__(
-        self, *, stage: str, index: int, seed: int, sink: EventSink, cancel: threading.Event, clock: JobClock
+        self,
+        *,
+        stage: str,
+        index: int,
+        seed: int,
+        sink: EventSink,
+        cancel: threading.Event,
+        clock: JobClock,
+        bundle: int = 0,
+        part: int = 0,
+        parts: int = 1,
     ) -> None:
         self.seed = seed
         self.generator = np.random.default_rng([seed, index])
         self.warnings: list[JobWarning] = []
         self._stage = stage
         self._index = index
+        self._bundle = bundle
+        self._part, self._parts = part, parts
         self._sink = sink
         self._cancel = cancel
         self._clock = clock
@@ -45,6 +58,7 @@ class StageContext:
     def progress(self, step: int, steps: int) -> None:
         """Tells that ``step`` of ``steps`` are done; raises :class:`JobCancelled` when the job was cancelled."""
         self.check_cancelled()
+        step, steps = self._part * steps + step, self._parts * steps
         fraction, eta_seconds = self._clock.advance(self._index, step, steps)
         self._sink.progress(self._stage, step, steps, fraction, eta_seconds)
 
@@ -59,7 +73,7 @@ class StageContext:
     def show_mesh(self, mesh: Mesh) -> None:
         """Shows a mesh that is being refined; it replaces the one before."""
         self.check_cancelled()
-        self._sink.mesh_ready(mesh, "refined")
+        self._sink.mesh_ready(mesh, "refined", self._bundle)
 
     def warn(self, code: str, message: str, remedy: str) -> None:
         """Tells the user something that does not stop the job. ``code`` is stable and dotted."""

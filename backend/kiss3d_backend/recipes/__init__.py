@@ -2,22 +2,79 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from kiss3d_backend.pipeline.events import BundleCandidate, MeshQuality
+from kiss3d_backend.models.offers import BUILT_RECIPES
+from kiss3d_backend.models.store import ModelStore
+from kiss3d_backend.pipeline.events import MeshQuality
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe
 from kiss3d_backend.pipeline.runner import run_recipe
-from kiss3d_backend.pipeline.types import Mesh
+from kiss3d_backend.pipeline.types import Bundle, Mesh
 from kiss3d_backend.recipes.draft import DraftRecipe
+from kiss3d_backend.recipes.reconstruct import RECONSTRUCT_OF, RECONSTRUCT_PRESETS
+from kiss3d_backend.recipes.views_to_3d import ViewsTo3D
+from kiss3d_backend.stages.refine_shape import require_torch
+
+if TYPE_CHECKING:
+    from kiss3d_backend.networks.library import Library
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType({"draft": DraftRecipe()})
+"""Those that need no model files and no torch."""
+
+
+class WorkerRecipes(Mapping[str, Recipe]):
+    """All recipes of a worker. One that needs networks is made when it is first asked for: that imports torch.
+
+    ``data_dir``: where the model store is.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._made: dict[str, Recipe] = dict(RECIPES)
+
+    @functools.cached_property
+    def _library(self) -> Library:
+        from kiss3d_backend.networks.library import Library
+
+        return Library(ModelStore(self._data_dir))
+
+    def __getitem__(self, key: str) -> Recipe:
+        if key not in BUILT_RECIPES:
+            raise KeyError(key)
+        recipe = self._made.get(key)
+        if recipe is None or (isinstance(recipe, ViewsTo3D) and recipe.learned != self._has_lrm()):
+            recipe = self._made[key] = self._make(key)
+        return recipe
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(BUILT_RECIPES)
+
+    def __len__(self) -> int:
+        return len(BUILT_RECIPES)
+
+    def _make(self, key: str) -> Recipe:
+        require_torch()
+        name, _, preset = key.rpartition("/")
+        if name == "views_to_3d":
+            settings = RECONSTRUCT_PRESETS[RECONSTRUCT_OF[preset]]
+            return ViewsTo3D(self._library if self._has_lrm() else None, settings)
+        from kiss3d_backend.recipes.learned import LEARNED_PRESETS, ImageTo3D, MeshTo3D, TextTo3D
+
+        kinds = {"": ImageTo3D, "text_to_3d": TextTo3D, "mesh_to_3d": MeshTo3D}
+        return kinds[name](self._library, LEARNED_PRESETS[preset])
+
+    def _has_lrm(self) -> bool:
+        return ModelStore(self._data_dir).entry("lrm").ready
 
 
 def warm_up() -> None:
@@ -45,6 +102,6 @@ class _NoSink:
 
     def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None: ...
 
-    def bundles_ready(self, stage: str, bundles: Sequence[BundleCandidate], waiting: bool) -> None: ...
+    def bundles_ready(self, stage: str, bundles: Sequence[Bundle], waiting: bool) -> None: ...
 
     def warning(self, code: str, message: str, remedy: str) -> None: ...

@@ -34,6 +34,10 @@ RECONSTRUCT_PRESETS: dict[str, ReconstructSettings] = {
 }
 
 
+RECONSTRUCT_OF = {"draft": "draft", "fast": "fast", "balanced": "fast", "quality": "quality"}
+"""Of each preset of a job."""
+
+
 class ReconstructRecipe(Recipe):
     """The picture is a bundle; a mesh among the inputs is the coarse mesh to start from."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 import attrs
@@ -40,10 +41,10 @@ class ToGenerate:
 class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
     """A bundle for each seed, (height, width, 3) uint8, as the settings have it (2048 x 1024).
 
-    ``parts``: the networks, loaded when they are called for; the text encoders are released before the transformer
-    is called for, and the prompt is encoded once for all seeds. ``dtype``: that the transformer computes in.
+    ``parts``: gets the networks, each loaded when it is called for; the text encoders are released before the
+    transformer is called for, and the prompt is encoded once for all seeds. ``dtype``: that it computes in.
     ``weights``: what tells one set of weights from another, for the fingerprint. ``retry``: draw once more, with the
-    next seed, when the check of a bundle finds problems; a warning says so with the figures.
+    next seed that nobody asked for, when the check of a bundle finds problems; a warning says so with the figures.
 
     The noise is drawn on the CPU from the bundle's seed alone: the same seed gives the same noise on every device, in
     any company. Raises :class:`ParamsInvalid` for sizes that do not fit, and what getting the networks raises.
@@ -55,7 +56,13 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
     kept = True
 
     def __init__(
-        self, settings: FluxSettings, parts: FluxParts, dtype: torch.dtype, weights: str = "", *, retry: bool = True
+        self,
+        settings: FluxSettings,
+        parts: Callable[[], FluxParts],
+        dtype: torch.dtype,
+        weights: str = "",
+        *,
+        retry: bool = True,
     ) -> None:
         self.settings = settings
         self.parts = parts
@@ -80,7 +87,8 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
             value.reference,
             None if value.picture is None else Image.fromarray(value.picture),
         )
-        prompt = embed(self.parts, request, self.settings, self.dtype)
+        parts = self.parts()
+        prompt = embed(parts, request, self.settings, self.dtype)
         context.check_cancelled()
         seeds = value.seeds or (context.seed,)
 
@@ -90,7 +98,7 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
 
             watcher = Watcher(context.check_cancelled, progress, context.preview)
             generator = torch.Generator("cpu").manual_seed(seed)
-            picture = draw(self.parts, request, prompt, self.settings, generator, watcher)
+            picture = draw(parts, request, prompt, self.settings, generator, watcher)
             context.preview(picture)
             return Bundle(picture, seed)
 
@@ -98,7 +106,7 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
         for number, seed in enumerate(seeds):
             bundle = drawn(number, seed)
             if self.retry and (problems := _problems(bundle)):
-                following = (seed + 1) % _SEEDS
+                following = _free_after(seed, (*seeds, *(bundle.seed for bundle in bundles)))
                 context.warn(
                     "bundle.drawn_again",
                     f"The bundle of seed {seed} does not look right and was drawn again with {following}: "
@@ -108,9 +116,17 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
                 again = drawn(number, following)
                 bundle = again if len(_problems(again)) <= len(problems) else bundle
             bundles.append(bundle)
-        for note in self.parts.notes:
+        for note in parts.notes:
             context.warn("bundle.lora", note, "Use a LoRA for the transformer alone if the bundle lacks its style.")
         return tuple(bundles)
+
+
+def _free_after(seed: int, taken: Collection[int]) -> int:
+    """The next seed that is not taken."""
+    while True:
+        seed = (seed + 1) % _SEEDS
+        if seed not in taken:
+            return seed
 
 
 def _problems(bundle: Bundle) -> tuple[str, ...]:

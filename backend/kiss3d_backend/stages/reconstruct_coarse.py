@@ -80,12 +80,20 @@ class ReconstructCoarse(Stage[Views, Mesh]):
     dtype), for the fingerprint. Raises what getting the network raises.
     """
 
-    name = "coarse"
-    title = "Coarse shape"
     weight = 5.0
     kept = True
 
-    def __init__(self, model: Callable[[], Lrm], settings: CoarseSettings | None = None, weights: str = "") -> None:
+    def __init__(
+        self,
+        model: Callable[[], Lrm],
+        settings: CoarseSettings | None = None,
+        weights: str = "",
+        *,
+        name: str = "coarse",
+        title: str = "Coarse shape",
+    ) -> None:
+        self.name = name
+        self.title = title
         self.model = model
         self.settings = settings or CoarseSettings()
         self.weights = weights

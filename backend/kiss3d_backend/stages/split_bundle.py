@@ -15,7 +15,8 @@ from kiss3d_protocol.errors import ViewEmpty
 
 
 class SplitBundle(Stage[Bundle, BundleViews]):
-    """Checks the bundle too: what looks wrong is a warning with its figures, a wrong size or an empty view an error.
+    """A wrong size or an empty view is an error. ``checked``: the bundle was checked before; otherwise what looks wrong
+    is a warning with its figures.
 
     Raises :class:`BundleInvalid` and :class:`ViewEmpty`.
     """
@@ -24,15 +25,17 @@ class SplitBundle(Stage[Bundle, BundleViews]):
     title = "Splitting the bundle"
     weight = 0.5
 
+    def __init__(self, *, checked: bool = False) -> None:
+        self.checked = checked
+
     def run(self, value: Bundle, context: StageContext) -> BundleViews:
         tiles = split_bundle(value.picture)
-        figures = check_bundle(value.picture)
         context.progress(1, 3)
         seen = foreground(tiles.normals)
         for view, mask in enumerate(seen.mask):
             if not mask.any():
                 raise ViewEmpty(f"There is no object in {view_name(view)}.")
-        if not figures.valid:
+        if not self.checked and not (figures := check_bundle(value.picture)).valid:
             context.warn(
                 "bundle.doubtful",
                 "The picture does not look like a good bundle: " + " ".join(figures.problems),

@@ -20,6 +20,7 @@ def read_inputs(params: GenerateParams, stored: StoredInputs, artifacts: Artifac
         prompt=params.prompt.strip(),
         faces=params.faces,
         texture_size=params.texture_size,
+        bundle_seed=params.bundle_seed,
         bundles=params.bundles,
         choose=params.choose,
     )

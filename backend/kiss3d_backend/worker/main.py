@@ -1,6 +1,6 @@
 """The worker process: runs one job at a time and tells its broker through stdout.
 
-Started by the supervisor as ``python -m kiss3d_backend.worker.main --artifacts DIR --recipes MODULE:NAME``. A thread
+Started by the supervisor as ``python -m kiss3d_backend.worker.main --data-dir DIR --recipes MODULE:NAME``. A thread
 reads stdin, so that a cancel never waits behind a job; the end of stdin ends the process at once.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from kiss3d_backend import __version__
+from kiss3d_backend.config import DataDir
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.worker.messages import (
     CancelJob,
@@ -83,9 +84,10 @@ class JobControl:
 class Worker:
     """Takes jobs from the reader's queue and runs them with the recipe of their preset."""
 
-    def __init__(self, pipe: BrokerPipe, artifacts: Artifacts, recipes: Mapping[str, Recipe]) -> None:
+    def __init__(self, pipe: BrokerPipe, data_dir: DataDir, recipes: Mapping[str, Recipe]) -> None:
         self._pipe = pipe
-        self._artifacts = artifacts
+        self._artifacts = Artifacts(data_dir.artifacts)
+        self._checkpoints = data_dir.checkpoints
         self._recipes = recipes
         self._jobs: queue.SimpleQueue[StartJob] = queue.SimpleQueue()
         self._controls: dict[str, JobControl] = {}
@@ -129,6 +131,7 @@ class Worker:
         return Finished(job=start.job, report=_job_report(start, report))
 
     def _carry_out(self, start: StartJob, control: JobControl) -> RunReport:
+        from kiss3d_backend.pipeline.checkpoints import FolderCheckpoints
         from kiss3d_backend.pipeline.recipe import recipe_key
         from kiss3d_backend.pipeline.runner import run_recipe
         from kiss3d_backend.worker.inputs import read_inputs
@@ -142,7 +145,8 @@ class Worker:
                 )
             inputs = read_inputs(start.params, start.inputs, self._artifacts)
             sink = PipeSink(start.job, self._pipe.event, self._artifacts)
-            return run_recipe(recipe, inputs, sink, control.cancel, choices=control.choices)
+            checkpoints = FolderCheckpoints(self._checkpoints)
+            return run_recipe(recipe, inputs, sink, control.cancel, checkpoints, choices=control.choices)
         except Kiss3DError:
             raise
         except MemoryError as error:
@@ -189,13 +193,16 @@ def _beat(pipe: BrokerPipe) -> None:
         pipe.say(WorkerAlive())
 
 
-def load_recipes(spec: str) -> Mapping[str, Recipe]:
-    """``MODULE:NAME`` of a mapping from recipe key to recipe; calls the module's ``warm_up()`` if it has one."""
+def load_recipes(spec: str, data_dir: Path) -> Mapping[str, Recipe]:
+    """``MODULE:NAME`` of a mapping from recipe key to recipe, or of what makes one for a data directory; calls the
+    module's ``warm_up()`` if it has one.
+    """
     module_name, _, name = spec.partition(":")
     module = importlib.import_module(module_name)
     if hasattr(module, "warm_up"):
         module.warm_up()
-    return cast("Mapping[str, Recipe]", getattr(module, name))
+    recipes = getattr(module, name)
+    return cast("Mapping[str, Recipe]", recipes(data_dir) if callable(recipes) else recipes)
 
 
 def main() -> None:
@@ -203,14 +210,13 @@ def main() -> None:
     # Ctrl-C in the broker's terminal reaches this process too; its life is the broker's business.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="kiss3d-worker")
-    parser.add_argument("--artifacts", type=Path, required=True)
+    parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--recipes", required=True)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     pipe = BrokerPipe(_take_stdout())
-    artifacts = Artifacts(options.artifacts)
-    recipes = load_recipes(options.recipes)
-    worker = Worker(pipe, artifacts, recipes)
+    data_dir = DataDir(options.data_dir)
+    worker = Worker(pipe, data_dir, load_recipes(options.recipes, data_dir.root))
     threading.Thread(target=worker.read, args=(sys.stdin.buffer,), name="orders", daemon=True).start()
     threading.Thread(target=_beat, args=(pipe,), name="heartbeat", daemon=True).start()
     # The pipeline's own modules are imported before the worker calls itself ready: the first job must not wait.

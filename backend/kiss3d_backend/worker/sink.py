@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.mesh.frame import to_unit_box
 from kiss3d_backend.mesh.payload import describe_mesh
 from kiss3d_backend.mesh.png import encode_png
 from kiss3d_backend.mesh.types import Mesh
-from kiss3d_backend.pipeline.events import BundleCandidate
+from kiss3d_backend.pipeline.types import Bundle
 from kiss3d_protocol.messages import (
     BundleOffer,
     BundlesReady,
@@ -57,11 +59,12 @@ class PipeSink:
         ref = writer.image(encode_png(image), "image/png", image.shape[1], image.shape[0])
         self._send(Preview(job=self._job, stage=stage, image=ref), self._keep(writer))
 
-    def bundles_ready(self, stage: str, bundles: Sequence[BundleCandidate], waiting: bool) -> None:
+    def bundles_ready(self, stage: str, bundles: Sequence[Bundle], waiting: bool) -> None:
         writer = BlobWriter()
         offers = tuple(
             BundleOffer(
-                writer.image(encode_png(each.image), "image/png", each.image.shape[1], each.image.shape[0]), each.seed
+                writer.image(encode_png(each.picture), "image/png", *reversed(each.picture.shape[:2])),
+                each.seed,
             )
             for each in bundles
         )
@@ -69,6 +72,8 @@ class PipeSink:
         self._send(event, self._keep(writer))
 
     def mesh_ready(self, mesh: Mesh, quality: Quality, bundle: int = 0) -> None:
+        # Recipes work in frames of their own; the protocol has one.
+        mesh = attrs.evolve(mesh, positions=to_unit_box(mesh.positions))
         writer = BlobWriter()
         ref = describe_mesh(mesh, writer)
         self._send(MeshReady(job=self._job, quality=quality, mesh=ref, bundle=bundle), self._keep(writer))

@@ -1,0 +1,155 @@
+"""The four recipes with tiny models, as users run them: words, a picture, a mesh and views to a textured mesh."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trimesh
+from tests.fakes.backend_process import BackendProcess, collect
+from tests.fakes.tiny.machine import Machine, machine_with
+
+from kiss3d_backend.commands.job_request import JobFiles, make_submit
+from kiss3d_protocol.client import Client
+from kiss3d_protocol.messages import BundlesReady, Finished, MeshReady, Preview, StageStarted, WarningRaised
+from kiss3d_protocol.params import GenerateParams
+
+pytest.importorskip("torch", reason="the pipeline needs torch")
+
+SHIPPED = Path(__file__).parents[2] / "docs" / "images" / "demo-picture.png"
+BUST = Path(__file__).parents[1] / "engine" / "data" / "bundle_bust.webp"
+SMALL: dict[str, Any] = {"faces": 2000, "texture_size": 1024}
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    return machine_with(["fast"], tmp_path_factory.mktemp("machine"))
+
+
+@pytest.fixture(scope="module")
+def backend(machine: Machine) -> Iterator[BackendProcess]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HOME", "HF_HOME", "HF_ENDPOINT", "PYTHONWARNINGS"):
+            patch.setenv(name, machine.environment[name])
+        with BackendProcess(machine.data) as process:
+            yield process
+
+
+def events_of(backend: BackendProcess, files: JobFiles, params: GenerateParams) -> list[Any]:
+    submit, blobs = make_submit(files, params)
+    with Client(backend.address, "test/1") as client:
+        client.connected(10)
+        client.submit(submit, blobs)
+        return collect(client, submit.job, 200)
+
+
+def stages(events: list[Any]) -> list[str]:
+    return [event.stage for event in events if isinstance(event, StageStarted)]
+
+
+def finished(events: list[Any]) -> Finished:
+    assert isinstance(events[-1], Finished), events[-1]
+    return events[-1]
+
+
+def check_events(events: list[Any]) -> Finished:
+    """Previews, a coarse and a final mesh; and nothing that a library complained about."""
+    end = finished(events)
+    qualities = [event.quality for event in events if isinstance(event, MeshReady)]
+    assert qualities[0] == "coarse" and qualities[-1] == "final" and "refined" in qualities
+    assert [event for event in events if isinstance(event, Preview)]
+    (final,) = [event.mesh for event in events if isinstance(event, MeshReady) and event.quality == "final"]
+    assert final.texture is not None and final.triangles.shape[0] == pytest.approx(SMALL["faces"], rel=0.05)
+    return end
+
+
+@pytest.fixture(scope="module")
+def from_picture(backend: BackendProcess) -> list[Any]:
+    return events_of(backend, JobFiles(SHIPPED), GenerateParams("fast", 3, **SMALL))
+
+
+def test_a_picture(from_picture: list[Any]) -> None:
+    check_events(from_picture)
+    assert stages(from_picture)[:7] == [
+        "read",
+        "background",
+        "multiview",
+        "reference_shape",
+        "reference",
+        "caption",
+        "bundle",
+    ]
+    (bundles,) = [event for event in from_picture if isinstance(event, BundlesReady)]
+    # A network with random weights draws noise, which the check must not let pass in silence.
+    assert {event.code for event in from_picture if isinstance(event, WarningRaised)} >= {"bundle.drawn_again"}
+    assert bundles.bundles[0].seed in (3, 4)
+
+
+def test_another_bundle_of_the_same_picture_keeps_the_views(backend: BackendProcess, from_picture: list[Any]) -> None:
+    """Also: a job that is run again takes what it had made from its checkpoints, and comes out the same."""
+    events = events_of(backend, JobFiles(SHIPPED), GenerateParams("fast", 3, **SMALL))
+    again = [event.mesh for event in events if isinstance(event, MeshReady)][-1]
+    before = [event.mesh for event in from_picture if isinstance(event, MeshReady)][-1]
+    assert again.positions.sha256 == before.positions.sha256
+    assert again.texture is not None and before.texture is not None
+    assert again.texture.sha256 == before.texture.sha256
+    seconds = {each.stage: each.seconds for each in finished(events).report.stages}
+    assert max(seconds[stage] for stage in ("multiview", "reference_shape", "caption", "bundle")) < 1.0
+
+
+def test_no_stage_raised_a_warning_of_a_library(machine: Machine, from_picture: list[Any]) -> None:
+    log = (machine.data / "logs" / "backend.log").read_text(encoding="utf-8")
+    assert "finished" in log
+    assert [line for line in log.splitlines() if "Warning:" in line] == []
+
+
+def test_words(backend: BackendProcess) -> None:
+    events = events_of(backend, JobFiles(), GenerateParams("fast", 5, prompt="a red chair", **SMALL))
+    check_events(events)
+    assert stages(events)[0] == "bundle"
+
+
+def kiss3d(machine: Machine, *arguments: object) -> dict[str, Any]:
+    command = [sys.executable, "-m", "kiss3d_backend", *map(str, arguments), "--json"]
+    done = subprocess.run(
+        command, env=machine.environment, capture_output=True, encoding="utf-8", timeout=250, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_mesh_from_the_command_line(machine: Machine, tmp_path: Path) -> None:
+    source = tmp_path / "egg.glb"
+    trimesh.creation.icosphere(3, 1.5).export(source)
+    told = kiss3d(
+        machine, "generate", "--mesh", source, "-o", tmp_path / "o.glb", "--preset", "fast", "--prompt", "an egg",
+        "--faces", 2000, "--texture-size", 1024,
+    )  # fmt: skip
+    assert [each["stage"] for each in told["stages"]][:2] == ["render", "bundle"]
+    mesh = trimesh.load(tmp_path / "o.glb", force="mesh")
+    mesh.merge_vertices(merge_tex=True, merge_norm=True)
+    assert mesh.is_watertight and len(mesh.faces) == pytest.approx(2000, rel=0.05)
+
+
+def test_a_bundle_and_four_views_from_the_command_line(machine: Machine, tmp_path: Path) -> None:
+    from PIL import Image
+
+    picture = Image.open(BUST).convert("RGB")
+    picture.save(tmp_path / "bust.png")
+    common = ("--preset", "draft", "--faces", 2000, "--texture-size", 1024)
+    told = kiss3d(machine, "generate", "--bundle", tmp_path / "bust.png", "-o", tmp_path / "bust.glb", *common)
+    mesh = trimesh.load(tmp_path / "bust.glb", force="mesh")
+    assert mesh.extents.argmax() == 1, "it stands upright"
+    assert "coarse" in [each["stage"] for each in told["stages"]], "the LRM is here, and was asked"
+    views = []
+    for view in range(4):
+        picture.crop((512 * view, 0, 512 * (view + 1), 512)).save(tmp_path / f"{view}.png")
+        views += ["--view", tmp_path / f"{view}.png"]
+    told = kiss3d(machine, "generate", *views, "-o", tmp_path / "views.glb", *common)
+    assert [each["stage"] for each in told["stages"]][:3] == ["read_views", "reference_shape", "bundle_views"]
+    assert trimesh.load(tmp_path / "views.glb", force="mesh").extents.argmax() == 1
