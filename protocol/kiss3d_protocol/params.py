@@ -72,8 +72,8 @@ class GenerateParams:
         validator=validators.optional([validators.ge(FACES_RANGE[0]), validators.le(FACES_RANGE[1])]),
     )
     texture_size: int | None = field(default=None, validator=validators.optional(validators.in_(TEXTURE_SIZES)))
+    bundles: int = field(default=1, validator=[validators.ge(1), validators.le(MAX_BUNDLES)])
+    choose: bool = False
     bundle_seed: int | None = field(
         default=None, validator=validators.optional([validators.ge(0), validators.le(MAX_SEED)])
     )
-    bundles: int = field(default=1, validator=[validators.ge(1), validators.le(MAX_BUNDLES)])
-    choose: bool = False

@@ -13,9 +13,10 @@ from tests.stages.context import Record
 
 from kiss3d_backend.broker.older import in_older_words
 from kiss3d_backend.broker.outbox import Letter
+from kiss3d_backend.pipeline.events import MeshQuality
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run, recipe_key
 from kiss3d_backend.pipeline.runner import run_recipe
-from kiss3d_backend.pipeline.types import Bundle, Mesh, MeshQuality
+from kiss3d_backend.pipeline.types import Bundle, Mesh
 from kiss3d_protocol.errors import JobCancelled
 from kiss3d_protocol.framing import encode
 from kiss3d_protocol.messages import Preview
