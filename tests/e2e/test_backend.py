@@ -192,7 +192,7 @@ def test_the_broker_survives_while_clients_come_and_go(client: Client, backend: 
     ("change", "code"),
     [
         ({"preset": "draught"}, "params.preset_unknown"),
-        ({"preset": "quality"}, "params.preset_unavailable"),
+        ({"preset": "quality"}, "model.missing"),
     ],
 )
 def test_bad_settings_are_refused_at_once(client: Client, make_submit, change: dict[str, str], code: str):

@@ -132,7 +132,7 @@ class TestBadInput:
         unknown = kiss3d("generate", disc, "-o", tmp_path / "o.glb", "--preset", "draught")
         assert "draft, fast, balanced, quality" in assert_error(unknown, "params.preset_unknown")
         later = kiss3d("generate", disc, "-o", tmp_path / "o.glb", "--preset", "quality")
-        assert_error(later, "params.preset_unavailable")
+        assert "kiss3d models pull quality" in assert_error(later, "model.missing")
 
     def test_seed(self, kiss3d, disc: Path, tmp_path: Path):
         assert_error(kiss3d("generate", disc, "-o", tmp_path / "o.glb", "--seed", "-1"), "params.invalid")
