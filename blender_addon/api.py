@@ -1,10 +1,13 @@
-"""For scripts: pictures to objects in the scene.
+"""For scripts: pictures, words, meshes or views to objects in the scene.
 
 ::
 
     from bl_ext.user_default.kiss3d import api
 
     chair = api.generate("chair.png", preset="draft", seed=1, size=0.9)
+    lamp = api.generate(prompt="a brass desk lamp", preset="fast")
+    finer = api.generate(mesh=chair, prompt="a carved oak chair", preset="fast")
+    bust = api.generate(views="bundle.png", faces=20_000, texture_size=2048)
 
 Several at once::
 
@@ -27,18 +30,23 @@ import bpy
 
 from kiss3d_protocol.errors import JobUnknown, ParamsInvalid
 from kiss3d_protocol.messages import new_job_id
-from kiss3d_protocol.params import DEFAULT_PRESET, MAX_SEED, GenerateParams
+from kiss3d_protocol.params import DEFAULT_PRESET
 
 from . import blender_session, preferences
 from .capture.datablock import picture_from_image
+from .capture.mesh import mesh_from_object
 from .capture.picture import Picture, picture_from_bytes, picture_from_file
 from .connection import AddressTarget, BackendTarget
 from .importer.target import Target
+from .job_inputs import JobInputs, make_params
 from .job_monitor import Job
 from .job_state import JobState
 from .waiting import wait_until_settled
 
 PictureSource = str | os.PathLike[str] | bytes | bpy.types.Image
+
+LONGEST_NAME = 60
+"""Characters of a prompt that an object is called after; Blender's names are short."""
 
 __all__ = ["JobHandle", "JobState", "generate", "shutdown", "submit"]
 
@@ -80,7 +88,7 @@ class JobHandle:
 
 
 def generate(
-    picture: PictureSource,
+    picture: PictureSource | None = None,
     preset: str = DEFAULT_PRESET,
     seed: int = 0,
     size: float = 2.0,
@@ -88,39 +96,73 @@ def generate(
     on_progress: Callable[[JobState], None] | None = None,
     timeout: float | None = None,
     backend: str | None = None,
+    *,
+    prompt: str = "",
+    mesh: bpy.types.Object | None = None,
+    views: PictureSource | Sequence[PictureSource] | None = None,
+    faces: int | None = None,
+    texture_size: int | None = None,
+    bundle_seed: int | None = None,
 ) -> bpy.types.Object:
-    """Makes an object from a picture and waits for it.
+    """Makes an object from a picture, a prompt, a mesh or views, and waits for it.
 
-    ``picture``: a path, the bytes of a picture file, or an image of the .blend. ``seed``: 0 to 2³²-1. ``size``:
-    length of the longest side in scene units. ``location``: where the middle of the base stands, default the 3D cursor.
-    ``on_progress`` gets every new :class:`JobState` (``fraction``, ``eta_seconds``, ``stages``, ``warnings``).
-    ``backend``: the address of a running backend, default what the preferences say.
+    ``picture``: a path, the bytes of a picture file, or an image of the .blend. ``prompt``: what the object is, in
+    words, by itself or with a picture or a mesh. ``mesh``: a mesh object of the view layer, taken as it is seen, which
+    stays as it is. ``views``: a finished bundle picture, or four pictures: the object from the front and then going
+    round by 90 degrees each; a ``mesh`` with them is the coarse one to start from.
 
-    Raises a :class:`Kiss3DError`: PictureError, ParamsError, ConnectionFailed, BackendError or JobError.
+    ``seed`` and ``bundle_seed``: 0 to 2³²-1; another ``bundle_seed`` draws another bundle of the same imagined views.
+    ``faces``: triangles of the result, 100 to 1,000,000; ``texture_size``: 1024, 2048 or 4096 pixels; None leaves them
+    to the preset. ``size``: length of the longest side in scene units. ``location``: where the middle of the base
+    stands, default the 3D cursor. ``on_progress`` gets every new :class:`JobState` (``fraction``, ``eta_seconds``,
+    ``stages``, ``warnings``). ``backend``: the address of a running backend, default what the preferences say.
+
+    Raises a :class:`Kiss3DError`: PictureError, MeshError, ParamsError, ConnectionFailed, BackendError or JobError.
     Raises TimeoutError after ``timeout`` seconds; the job is cancelled then.
     """
-    return submit(picture, preset, seed, size, location, on_progress, backend).wait(timeout)
+    job = submit(
+        picture,
+        preset,
+        seed,
+        size,
+        location,
+        on_progress,
+        backend,
+        prompt=prompt,
+        mesh=mesh,
+        views=views,
+        faces=faces,
+        texture_size=texture_size,
+        bundle_seed=bundle_seed,
+    )
+    return job.wait(timeout)
 
 
 def submit(
-    picture: PictureSource,
+    picture: PictureSource | None = None,
     preset: str = DEFAULT_PRESET,
     seed: int = 0,
     size: float = 2.0,
     location: Sequence[float] | None = None,
     on_progress: Callable[[JobState], None] | None = None,
     backend: str | None = None,
+    *,
+    prompt: str = "",
+    mesh: bpy.types.Object | None = None,
+    views: PictureSource | Sequence[PictureSource] | None = None,
+    faces: int | None = None,
+    texture_size: int | None = None,
+    bundle_seed: int | None = None,
 ) -> JobHandle:
     """As :func:`generate`, but returns at once. The backend does one job after the other."""
     context = bpy.context
-    if not 0 <= seed <= MAX_SEED:
-        raise ParamsInvalid(f"The seed {seed} is not between 0 and {MAX_SEED}.")
+    params = make_params(preset, seed, prompt, faces, texture_size, bundle_seed)
     if not 0 < size < math.inf:
         raise ParamsInvalid(f"The size {size} is not a length greater than 0.")
-    taken = _take(picture)
+    inputs = _take(picture, mesh, views, prompt)
     place = None if location is None else (float(location[0]), float(location[1]), float(location[2]))
-    target = Target.in_scene(new_job_id(), taken.name, size, context.scene, context.collection, place)
-    job = blender_session.monitor().submit(_backend(backend), taken, GenerateParams(preset, seed), target, on_progress)
+    target = Target.in_scene(new_job_id(), inputs.name, size, context.scene, context.collection, place)
+    job = blender_session.monitor().submit(_backend(backend), inputs, params, target, on_progress)
     blender_session.wake()
     return JobHandle(job)
 
@@ -131,7 +173,26 @@ def shutdown() -> None:
     blender_session.start()
 
 
-def _take(picture: PictureSource) -> Picture:
+def _take(
+    picture: PictureSource | None,
+    mesh: bpy.types.Object | None,
+    views: PictureSource | Sequence[PictureSource] | None,
+    prompt: str,
+) -> JobInputs:
+    if views is None:
+        views = ()
+    elif isinstance(views, PictureSource):
+        views = (views,)
+    taken = None if picture is None else _picture(picture)
+    taken_views = tuple(_picture(view) for view in views)
+    captured = None if mesh is None else mesh_from_object(mesh)
+    first = next((one for one in (taken, *taken_views, captured) if one is not None), None)
+    return JobInputs(
+        " ".join(prompt.split())[:LONGEST_NAME] if first is None else first.name, taken, captured, taken_views
+    )
+
+
+def _picture(picture: PictureSource) -> Picture:
     if isinstance(picture, bpy.types.Image):
         return picture_from_image(picture)
     if isinstance(picture, bytes):

@@ -13,15 +13,15 @@ from typing import Any, Protocol
 from attrs import define, evolve, frozen
 
 from kiss3d_protocol.errors import ConnectionLost, JobCancelled, Kiss3DError, StageFailed
-from kiss3d_protocol.messages import MeshReady, Submit
+from kiss3d_protocol.messages import MeshReady
 from kiss3d_protocol.params import GenerateParams
-from kiss3d_protocol.payloads import Blob, BlobWriter, MeshRef, sha256_of
+from kiss3d_protocol.payloads import Blob, MeshRef
 from kiss3d_protocol.session import News, Received
 
-from .capture.picture import Picture
 from .connection import BackendTarget, Connection
 from .importer.arrays import MeshArrays, read_mesh
 from .importer.recipe import make_recipe, with_report
+from .job_inputs import JobInputs, make_submit
 from .job_state import JobState, Link, Phase, cancel_requested, failed, reduce_job
 
 TICK_BUDGET_SECONDS = 0.005
@@ -107,17 +107,19 @@ class JobMonitor:
     def submit(
         self,
         backend: BackendTarget,
-        picture: Picture,
+        inputs: JobInputs,
         params: GenerateParams,
         target: ResultTarget,
         on_change: Callable[[JobState], None] | None = None,
     ) -> Job:
-        """Makes a job whose result goes to ``target``. ``on_change`` gets every new state, from :meth:`poll`."""
-        writer = BlobWriter()
-        ref = writer.image(picture.data, picture.media_type, picture.width, picture.height)
+        """Makes a job whose result goes to ``target``. ``on_change`` gets every new state, from :meth:`poll`.
+
+        Raises what :func:`make_submit` raises, before anything is connected or sent.
+        """
+        submit, blobs = make_submit(target.job, target.name, inputs, params)
         connection = self.connect(backend)
-        connection.submit(Submit(target.job, target.name, params, ref), writer.blobs)
-        recipe = make_recipe(target.job, picture.name, sha256_of(picture.data), params.preset, params.seed)
+        connection.submit(submit, blobs)
+        recipe = make_recipe(target.job, inputs.name, inputs.picture_sha256, submit.params)
         job = Job(JobState(target.job, target.name), connection, target, recipe, on_change)
         self.jobs[job.id] = job
         self._forget_oldest()

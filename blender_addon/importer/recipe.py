@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kiss3d_protocol.messages import JobReport
+from kiss3d_protocol.params import GenerateParams
 
 LONGEST_KEY = 63
 """Blender's limit for names of custom properties, in bytes."""
@@ -12,15 +13,19 @@ LONGEST_KEY = 63
 _LARGEST_INT = 2**31 - 1
 
 
-def make_recipe(job: str, picture_name: str, picture_sha256: str, preset: str, seed: int) -> dict[str, Any]:
-    """The recipe of a job whose report has not come yet. ``quality`` is added with each mesh."""
+def make_recipe(job: str, source: str, picture_sha256: str, params: GenerateParams) -> dict[str, Any]:
+    """The recipe of a job whose report has not come yet. ``quality`` is added with each mesh.
+
+    ``source``: what it is made of is called so. ``picture_sha256``: 64 zeros where there is no picture.
+    """
     return {
         "job": job,
-        "picture": picture_name,
+        "picture": source,
         "picture_sha256": picture_sha256,
-        "preset": preset,
+        "preset": params.preset,
+        "prompt": params.prompt,
         # Custom properties hold 32-bit integers; a float holds every seed exactly.
-        "seed": seed if seed <= _LARGEST_INT else float(seed),
+        "seed": params.seed if params.seed <= _LARGEST_INT else float(params.seed),
     }
 
 

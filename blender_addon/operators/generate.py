@@ -12,6 +12,7 @@ from .. import blender_session, preferences
 from ..capture.datablock import picture_from_image
 from ..capture.picture import Picture, picture_from_file
 from ..importer.target import Target
+from ..job_inputs import JobInputs
 from ..waiting import wait_until_settled
 
 
@@ -58,7 +59,7 @@ class KISS3D_OT_generate(bpy.types.Operator):
             target = Target.in_scene(new_job_id(), picture.name, settings.size, context.scene, context.collection)
             job = monitor.submit(
                 preferences.get(context).backend_target(),
-                picture,
+                JobInputs(picture.name, picture),
                 GenerateParams(settings.preset, settings.seed),
                 target,
             )

@@ -11,6 +11,7 @@ import pytest
 from blender_addon.capture.picture import Picture
 from blender_addon.connection import AddressTarget, BackendTarget, Connection
 from blender_addon.importer.arrays import MeshArrays
+from blender_addon.job_inputs import JobInputs
 from blender_addon.job_monitor import Job, JobMonitor
 from tests.fakes.meshes import sphere
 
@@ -68,7 +69,9 @@ class Bench:
 
     def submit(self, backend: str | BackendTarget, name: str = "chair", preset: str = "draft", **more: Any) -> Job:
         target = AddressTarget(backend) if isinstance(backend, str) else backend
-        return self.monitor.submit(target, PICTURE, GenerateParams(preset, 1), Target(name), **more)
+        return self.monitor.submit(
+            target, JobInputs(PICTURE.name, PICTURE), GenerateParams(preset, 1), Target(name), **more
+        )
 
     def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
         deadline = time.monotonic() + seconds

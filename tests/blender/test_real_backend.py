@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw
 from tests.blender.rigs.bpy_env import BpyEnv, BpyRun
 
 SCRIPT = Path(__file__).parent / "checks" / "real.py"
+BUNDLE = Path(__file__).parents[1] / "engine" / "data" / "bundle_bust.webp"
 CHECKS = [
     node.name
     for node in ast.parse(SCRIPT.read_text(encoding="utf-8")).body
@@ -34,6 +36,7 @@ def real_run(bpy_env: BpyEnv, extension_zip: Path, tmp_path_factory: pytest.Temp
     """One Blender that went through all checks."""
     folder = tmp_path_factory.mktemp("real")
     draw_pictures(folder)
+    shutil.copy(BUNDLE, folder)
     return bpy_env.run(SCRIPT, extension_zip, folder, timeout=240, env={"KISS3D_PYTHON": sys.executable})
 
 

@@ -25,7 +25,9 @@ PICTURES = (
     *("plain", "colours", "warned", "held", "go", "go_later", "forever", "fails"),
     *("index_out_of_range", "not_finite", "degenerate"),
     *("bumpy", "bumpy_fails", "bumpy_then_flat"),
+    *("front", "left", "back", "right", "bundle"),
 )
+VIEWS = ("front", "left", "back", "right")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,16 @@ class ScriptedRun:
         data = [job.picture for job in self.backend.submits if job.submit.name == name][-1]
         return Image.open(io.BytesIO(data))
 
+    def job(self, name: str) -> ScriptedJob:
+        """The newest job of this name."""
+        return [job for job in self.backend.submits if job.submit.name == name][-1]
+
+    def array(self, name: str, part: str) -> np.ndarray:
+        """An array of the mesh that came with it."""
+        job = self.job(name)
+        ref = getattr(job.submit.mesh, part)
+        return np.frombuffer(job.blobs[ref.blob], ref.dtype).reshape(ref.shape)
+
 
 @pytest.fixture(scope="session")
 def scripted(bpy_env: BpyEnv, extension_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> ScriptedRun:
@@ -45,7 +57,10 @@ def scripted(bpy_env: BpyEnv, extension_zip: Path, tmp_path_factory: pytest.Temp
     folder = tmp_path_factory.mktemp("pictures")
     pixels = np.linspace(0, 255, 48 * 40 * 3).reshape(40, 48, 3).astype(np.uint8)
     for name in PICTURES:
-        Image.fromarray(pixels).save(folder / f"{name}.png")
+        stamped = pixels.copy()
+        stamped[0, 0] = PICTURES.index(name)
+        Image.fromarray(stamped if name in VIEWS else pixels).save(folder / f"{name}.png")
+    Image.new("RGB", (16, 8), (200, 60, 40)).save(folder / "texture.jpg")
     scripts = {
         "colours": _colours,
         "warned": _warned,
@@ -87,6 +102,55 @@ def test_images_of_the_file_arrive_as_they_look(scripted: ScriptedRun) -> None:
     assert abs(np.array(generated, int)[..., 3] - 128).max() <= 1
     linear = np.array(scripted.picture("linear"), int)
     assert abs(linear[..., 0] - 188).max() <= 1, "linear 0.5 is 188 in sRGB"
+
+
+def test_prompt_arrives_with_its_settings(scripted: ScriptedRun) -> None:
+    job = scripted.job("a brass lamp")
+    params = job.submit.params
+    assert (params.recipe, params.prompt, params.bundles) == ("text_to_3d", "a brass lamp", 1)
+    assert (params.faces, params.texture_size, params.bundle_seed) == (5000, 2048, 9)
+    assert not job.blobs
+
+
+def test_mesh_arrives_y_up_and_facing_z(scripted: ScriptedRun) -> None:
+    params = scripted.job("placed pyramid").submit.params
+    assert (params.recipe, params.prompt) == ("mesh_to_3d", "a tent")
+    # Scaled by (1, -2, 3), a quarter turn about z takes (x, -2y, 3z) to (2y, x, 3z); that travels as (2y, 3z, -x).
+    base = ((0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1))
+    expected = [(2 * y, 3 * z, -(x + shift)) for shift in (0, 2) for x, y, z in base]
+    positions = scripted.array("placed pyramid", "positions")
+    assert np.allclose(positions, expected, atol=1e-5), positions
+    triangles = scripted.array("placed pyramid", "triangles")
+    assert triangles.shape == (12, 3)
+    volume = np.linalg.det(positions[triangles].astype(np.float64)).sum() / 6
+    assert np.isclose(volume, 2 * 6 / 3, atol=1e-4), "two pyramids, their surfaces outwards though they are mirrored"
+    assert (scripted.array("placed pyramid", "colours") == (255, 128, 0, 255)).all()
+
+
+def test_texture_of_a_mesh_arrives_with_its_uvs(scripted: ScriptedRun) -> None:
+    job = scripted.job("textured pyramid")
+    mesh = job.submit.mesh
+    assert mesh is not None and mesh.texture is not None and mesh.colours is None
+    assert mesh.texture.media_type == "image/png", "JPEG is no type of a mesh's texture"
+    texture = Image.open(io.BytesIO(job.blobs[mesh.texture.blob])).convert("RGB")
+    assert texture.size == (16, 8) and np.abs(np.array(texture, int) - (200, 60, 40)).max() <= 3
+    triangles, uv_triangles = (scripted.array("textured pyramid", part) for part in ("triangles", "uv_triangles"))
+    uvs = scripted.array("textured pyramid", "uvs")
+    assert np.allclose(uvs.reshape(-1), np.linspace(0, 1, 32)) and len(triangles) == len(uv_triangles) == 6
+    vertex_of_corner = np.array((0, 3, 2, 1, 0, 1, 4, 1, 2, 4, 2, 3, 4, 3, 0, 4))
+    assert np.array_equal(vertex_of_corner[uv_triangles], triangles)
+
+
+def test_views_arrive_in_their_order(scripted: ScriptedRun) -> None:
+    job = scripted.job("front")
+    assert job.submit.params.recipe == "views_to_3d" and len(job.submit.views) == 4
+    first_pixels = [
+        Image.open(io.BytesIO(job.blobs[view.blob])).convert("RGB").getpixel((0, 0)) for view in job.submit.views
+    ]
+    assert first_pixels == [(PICTURES.index(name),) * 3 for name in VIEWS]
+    bundles = [job for job in scripted.backend.submits if len(job.submit.views) == 1]
+    assert len(bundles) == 3 and len({job.picture for job in bundles}) == 1, "a path, bytes and an image"
+    assert all(job.submit.params.recipe == "views_to_3d" for job in bundles)
 
 
 # -- scripts ------------------------------------------------------------------------------------------------

@@ -88,16 +88,22 @@ Step = Event | Say | Pause | Until
 
 @dataclass
 class ScriptedJob:
-    """What a script sees: the ``submit`` and the picture that came, and makers of events."""
+    """What a script sees: the ``submit`` and the blobs that came, and makers of events."""
 
     submit: Submit
-    picture: bytes
+    blobs: Sequence[bytes]
     warnings: list[WarningNote] = field(default_factory=list)
     stages: list[StageStarted] = field(default_factory=list)
 
     @property
     def id(self) -> str:
         return self.submit.job
+
+    @property
+    def picture(self) -> bytes:
+        """The picture, or the first view; empty when neither came."""
+        first = next((one for one in (self.submit.picture, *self.submit.views) if one is not None), None)
+        return b"" if first is None else self.blobs[first.blob]
 
     def stage(self, stage: str, index: int, count: int) -> Event:
         event = StageStarted(job=self.id, stage=stage, title=stage.capitalize(), index=index, count=count)
@@ -235,7 +241,7 @@ class ScriptedBackend:
             case Ping():
                 self._send(peer, Pong(self._instance))
             case Submit():
-                self._submit(peer, message, bytes(blobs[0]))
+                self._submit(peer, message, [bytes(blob) for blob in blobs])
             case Attach():
                 running = self._jobs.get(message.job)
                 if running is None:
@@ -252,7 +258,7 @@ class ScriptedBackend:
             case _:
                 raise AssertionError(message)
 
-    def _submit(self, peer: bytes, submit: Submit, picture: bytes) -> None:
+    def _submit(self, peer: bytes, submit: Submit, blobs: Sequence[bytes]) -> None:
         known = self._jobs.get(submit.job)
         if known is not None:
             self._follow(peer, known, 0)
@@ -261,7 +267,7 @@ class ScriptedBackend:
         if reason is not None:
             self._send(peer, Refused("submit", submit.job, "params.preset_unavailable", reason))
             return
-        job = ScriptedJob(submit, picture)
+        job = ScriptedJob(submit, blobs)
         self.submits.append(job)
         script = self._scripts.get(submit.name, self._default)
         running = _Running(job, script(job), followers={peer})

@@ -87,6 +87,24 @@ def front_colours(made, image):
     }
 
 
+def check_bundle_to_object():
+    from bl_ext.user_default.kiss3d import api
+
+    began = time.monotonic()
+    made = api.generate(
+        views=FOLDER / "bundle_bust.webp", preset="draft", size=1.0, faces=2000, texture_size=1024, timeout=120
+    )
+    inside.report(bundle_to_object_seconds=round(time.monotonic() - began, 2))
+    mesh = made.data
+    assert 1000 <= len(mesh.polygons) <= 2000 and made["kiss3d"]["recipe"] == "views_to_3d"
+    points = positions(made) - np.array(made.location)
+    assert np.argmax(np.ptp(points, axis=0)) == 2 and abs(np.ptp(points[:, 2]) - 1) < 1e-4, "a bust stands upright"
+    shader = next(node for node in mesh.materials[0].node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    image = shader.inputs["Base Color"].links[0].from_node.image
+    assert tuple(image.size) == (1024, 1024)
+    inside.report(bust=points.tolist())
+
+
 def check_second_job_waits_and_both_come():
     from bl_ext.user_default.kiss3d import api
 

@@ -463,6 +463,108 @@ def check_material_of_the_artist_is_kept():
     assert counts(made) == FINAL and list(made.data.materials) == [mine]
 
 
+# ---------------------------------------------------------------------------------------------- other inputs
+
+
+def pyramid(name):
+    """A pyramid of height 1 on the unit square, with its corners' UVs, linked to the scene."""
+    mesh = bpy.data.meshes.new(name)
+    faces = [(0, 3, 2, 1), (0, 1, 4), (1, 2, 4), (2, 3, 4), (3, 0, 4)]
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1)], [], faces)
+    thing = bpy.data.objects.new(name, mesh)
+    bpy.context.scene.collection.objects.link(thing)
+    return thing
+
+
+def check_prompt_alone():
+    new_file()
+    from bl_ext.user_default.kiss3d import api
+
+    made = api.generate(
+        prompt="a brass lamp", faces=5000, texture_size=2048, bundle_seed=9, backend=ADDRESS, timeout=30
+    )
+    assert made.name == "a brass lamp" and counts(made) == FINAL
+    recipe = made["kiss3d"].to_dict()
+    assert recipe["prompt"] == "a brass lamp" and recipe["picture_sha256"] == "0" * 64
+
+
+def check_mesh_as_it_is_seen():
+    new_file()
+    from bl_ext.user_default.kiss3d import api
+
+    thing = pyramid("placed pyramid")
+    thing.location, thing.rotation_euler, thing.scale = (5, 6, 7), (0, 0, np.pi / 2), (1, -2, 3)
+    modifier = thing.modifiers.new("Array", "ARRAY")
+    modifier.count, modifier.use_relative_offset, modifier.use_constant_offset = 2, False, True
+    modifier.constant_offset_displace = (2, 0, 0)
+    colours = thing.data.color_attributes.new("Colour", "BYTE_COLOR", "CORNER")
+    colours.data.foreach_set("color_srgb", [1.0, 0.5, 0.0, 1.0] * len(thing.data.loops))
+    before = data_counts()
+    made = api.generate(mesh=thing, prompt="a tent", backend=ADDRESS, timeout=30)
+    assert made != thing and counts(made) == FINAL and counts(thing) == (5, 5), "the mesh itself stays as it is"
+    assert data_counts()["meshes"] == before["meshes"] + 1
+
+
+def check_mesh_with_a_texture():
+    new_file()
+    from bl_ext.user_default.kiss3d import api
+
+    thing = pyramid("textured pyramid")
+    layer = thing.data.uv_layers.new(name="UVMap")
+    layer.uv.foreach_set("vector", np.linspace(0, 1, 2 * len(thing.data.loops), dtype=np.float32))
+    image = bpy.data.images.load(str(FOLDER / "texture.jpg"))
+    material = bpy.data.materials.new("painted")
+    material.use_nodes = True
+    node = material.node_tree.nodes.new("ShaderNodeTexImage")
+    node.image = image
+    shader = next(one for one in material.node_tree.nodes if one.type == "BSDF_PRINCIPLED")
+    material.node_tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
+    thing.data.materials.append(material)
+    assert counts(api.generate(mesh=thing, backend=ADDRESS, timeout=30)) == FINAL
+    thing.data.materials.append(bpy.data.materials.new("plain"))
+    thing.data.polygons[0].material_index = 1
+    with raises("MeshFileUnreadable", "different textures"):
+        api.submit(mesh=thing, backend=ADDRESS)
+
+
+def check_views():
+    new_file()
+    from bl_ext.user_default.kiss3d import api
+
+    names = ("front", "left", "back", "right")
+    made = api.generate(views=[picture(name) for name in names], backend=ADDRESS, timeout=30)
+    assert made.name == "front" and counts(made) == FINAL
+    data = picture("bundle").read_bytes()
+    image = bpy.data.images.load(str(picture("bundle")))
+    for one in (picture("bundle"), data, image):
+        assert counts(api.generate(views=one, backend=ADDRESS, timeout=30)) == FINAL
+
+
+def check_inputs_that_cannot_be_used():
+    new_file()
+    from bl_ext.user_default.kiss3d import api
+
+    thing = pyramid("hidden")
+    empty = bpy.data.objects.new("Empty", None)
+    for given, words in (
+        ({}, "needs a prompt"),
+        ({"picture": picture("plain"), "mesh": thing}, "takes no picture"),
+        ({"views": picture("plain"), "prompt": "a chair"}, "takes no prompt"),
+        ({"views": [picture("plain")] * 3}, "not 3"),
+        ({"mesh": empty}, "not a mesh"),
+        ({"prompt": "a chair", "faces": 1}, "faces"),
+    ):
+        with raises("ParamsInvalid", words):
+            api.submit(backend=ADDRESS, **given)
+    thing.hide_viewport = True
+    with raises("ParamsInvalid", "hidden"):
+        api.submit(mesh=thing, backend=ADDRESS)
+    thing.hide_viewport = False
+    thing.data.clear_geometry()
+    with raises("MeshEmpty", "no faces"):
+        api.submit(mesh=thing, backend=ADDRESS)
+
+
 # ---------------------------------------------------------------------------------------------- bad input
 
 

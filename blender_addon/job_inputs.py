@@ -1,0 +1,96 @@
+"""What goes into a job, and the message that it makes (no bpy)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import evolve, frozen
+
+from kiss3d_protocol.errors import ParamsInvalid
+from kiss3d_protocol.inputs import check_inputs
+from kiss3d_protocol.messages import MAX_VIEWS, Submit
+from kiss3d_protocol.params import FACES_RANGE, MAX_PROMPT, MAX_SEED, TEXTURE_SIZES, GenerateParams
+from kiss3d_protocol.payloads import Blob, BlobWriter, ImageRef, sha256_of
+
+from .capture.arrays import CapturedMesh, write_mesh
+from .capture.picture import Picture
+
+NO_PICTURE = "0" * 64
+
+
+@frozen(eq=False)
+class JobInputs:
+    """What was given, apart from the prompt. ``name`` is for people; ``views``: one bundle picture, or four views."""
+
+    name: str
+    picture: Picture | None = None
+    mesh: CapturedMesh | None = None
+    views: tuple[Picture, ...] = ()
+
+    @property
+    def recipe(self) -> str:
+        """What is to be made of them; what does not suit it is found by :func:`check_inputs`."""
+        if self.views:
+            return "views_to_3d"
+        if self.mesh is not None:
+            return "mesh_to_3d"
+        return "text_to_3d" if self.picture is None else "image_to_3d"
+
+    @property
+    def picture_sha256(self) -> str:
+        """The sha256 of the picture, or of the first view; zeros where there is neither (SPEC.md, section 6)."""
+        first = next((one for one in (self.picture, *self.views) if one is not None), None)
+        return NO_PICTURE if first is None else sha256_of(first.data)
+
+
+def make_params(
+    preset: str,
+    seed: int,
+    prompt: str = "",
+    faces: int | None = None,
+    texture_size: int | None = None,
+    bundle_seed: int | None = None,
+) -> GenerateParams:
+    """The settings of a job with one bundle. Raises :class:`ParamsInvalid` for what is out of range."""
+    for name, value in (("seed", seed), ("bundle seed", 0 if bundle_seed is None else bundle_seed)):
+        if not 0 <= value <= MAX_SEED:
+            raise ParamsInvalid(f"The {name} {value} is not between 0 and {MAX_SEED}.")
+    if len(prompt) > MAX_PROMPT:
+        raise ParamsInvalid(f"The prompt has {len(prompt):,} characters; at most {MAX_PROMPT:,} are allowed.")
+    if faces is not None and not FACES_RANGE[0] <= faces <= FACES_RANGE[1]:
+        raise ParamsInvalid(f"{faces} faces are not between {FACES_RANGE[0]:,} and {FACES_RANGE[1]:,}.")
+    if texture_size is not None and texture_size not in TEXTURE_SIZES:
+        sizes = ", ".join(str(size) for size in TEXTURE_SIZES)
+        raise ParamsInvalid(f"The texture size {texture_size} is none of {sizes}.")
+    return GenerateParams(preset, seed, prompt=prompt, faces=faces, texture_size=texture_size, bundle_seed=bundle_seed)
+
+
+def make_submit(job: str, name: str, inputs: JobInputs, params: GenerateParams) -> tuple[Submit, list[Blob]]:
+    """The message and its blobs. The recipe is the one that suits the inputs, whatever ``params`` say.
+
+    Raises :class:`ParamsInvalid` for inputs that do not go together, or a :class:`MeshError`.
+    """
+    writer = BlobWriter()
+    submit = Submit(
+        job,
+        name,
+        evolve(params, recipe=inputs.recipe),
+        None if inputs.picture is None else _image(inputs.picture, writer),
+        _views(inputs.views, writer),
+        None if inputs.mesh is None else write_mesh(inputs.mesh, writer),
+    )
+    check_inputs(submit)
+    return submit, writer.blobs
+
+
+def _views(views: Sequence[Picture], writer: BlobWriter) -> tuple[ImageRef, ...]:
+    if len(views) > MAX_VIEWS:
+        raise ParamsInvalid(
+            f"{len(views)} views were given; a job takes at most {MAX_VIEWS}.",
+            f"Give it one bundle picture, or {MAX_VIEWS} views: front, and then going round by 90 degrees.",
+        )
+    return tuple(_image(view, writer) for view in views)
+
+
+def _image(picture: Picture, writer: BlobWriter) -> ImageRef:
+    return writer.image(picture.data, picture.media_type, picture.width, picture.height)
