@@ -181,7 +181,7 @@ def _take(
 ) -> JobInputs:
     if views is None:
         views = ()
-    elif isinstance(views, PictureSource):
+    elif isinstance(views, str | os.PathLike | bytes | bpy.types.Image):
         views = (views,)
     taken = None if picture is None else _picture(picture)
     taken_views = tuple(_picture(view) for view in views)

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 from tests.blender.rigs.bpy_env import BpyEnv, BpyRun
@@ -70,6 +71,16 @@ def test_front_of_the_object_shows_the_picture_the_right_way_round(real_run: Bpy
     assert _close(front["upper_right"], (200, 60, 40)), front
     yellow = front["upper_left"]
     assert yellow[1] > front["upper_right"][1] + 0.15, f"the yellow spot is on the left: {front}"
+
+
+def test_bust_from_a_bundle_faces_the_front(real_run: BpyRun) -> None:
+    """In the bundle's side view the chin is a quarter of the height before the throat; behind they are level."""
+    points = np.array(real_run.report["bust"])
+    heights = points[:, 2]
+    face = points[(heights > 0.5) & (heights < 0.7), 1]
+    neck = points[(heights > 0.38) & (heights < 0.46), 1]
+    before, behind = neck.min() - face.min(), face.max() - neck.max()
+    assert before > 0.12 and before > behind + 0.08, (before, behind)
 
 
 def _close(colour: list[float], wanted: tuple[int, int, int]) -> bool:
