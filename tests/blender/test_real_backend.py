@@ -73,10 +73,18 @@ def test_front_of_the_object_shows_the_picture_the_right_way_round(real_run: Bpy
     assert yellow[1] > front["upper_right"][1] + 0.15, f"the yellow spot is on the left: {front}"
 
 
+def test_bust_from_a_bundle_stands_upright(real_run: BpyRun) -> None:
+    """In the bundle's front view the head is less than half as wide as the shoulders, and above them."""
+    points = np.array(real_run.report["bust"])
+    heights = points[:, 2] / points[:, 2].max()
+    head, shoulders = (np.ptp(points[there, 0]) for there in (heights > 0.75, heights < 0.3))
+    assert head < 0.6 * shoulders, (head, shoulders, real_run.report["bust_extents"])
+
+
 def test_bust_from_a_bundle_faces_the_front(real_run: BpyRun) -> None:
     """In the bundle's side view the chin is a quarter of the height before the throat; behind they are level."""
     points = np.array(real_run.report["bust"])
-    heights = points[:, 2]
+    heights = points[:, 2] / points[:, 2].max()
     face = points[(heights > 0.5) & (heights < 0.7), 1]
     neck = points[(heights > 0.38) & (heights < 0.46), 1]
     before, behind = neck.min() - face.min(), face.max() - neck.max()
