@@ -86,7 +86,8 @@ def test_bust_from_a_bundle_faces_the_front(real_run: BpyRun) -> None:
     points = np.array(real_run.report["bust"])
     heights = points[:, 2] / points[:, 2].max()
     face = points[(heights > 0.5) & (heights < 0.7), 1]
-    neck = points[(heights > 0.38) & (heights < 0.46), 1]
+    # The side views are cut off below, so that heights in them are known to 0.05: this is the throat in any case.
+    neck = points[(heights > 0.37) & (heights < 0.41), 1]
     before, behind = neck.min() - face.min(), face.max() - neck.max()
     assert before > 0.12 and before > behind + 0.08, (before, behind)
 
