@@ -17,7 +17,7 @@ from kiss3d_protocol.framing import decode_server, encode
 from kiss3d_protocol.messages import Refused
 
 CLASSES = {name: cls for name, cls in vars(errors).items() if inspect.isclass(cls) and issubclass(cls, Kiss3DError)}
-LEAVES = [cls for cls in CLASSES.values() if not cls.__subclasses__() and cls is not RemoteError]
+LEAVES = [cls for cls in CLASSES.values() if "code" in vars(cls) and cls is not Kiss3DError]
 
 
 def _drawn() -> dict[str, tuple[str, str]]:
