@@ -13,6 +13,7 @@ import torch
 from tests.fakes.tiny.zero123 import write_flexgen, write_zero123plus
 from tests.stages.context import Record, stage_context
 
+from kiss3d_backend.mesh.on_white import on_white
 from kiss3d_backend.networks.zero123.parts import Parts, parts_from_files
 from kiss3d_backend.networks.zero123.settings import SamplingSettings
 from kiss3d_backend.networks.zero123.tiles import BUNDLE_ORDER, TILE_AZIMUTHS, split_tiles
@@ -20,7 +21,7 @@ from kiss3d_backend.pipeline.clock import JobClock
 from kiss3d_backend.pipeline.snapshot import freeze, thaw
 from kiss3d_backend.pipeline.stage import StageContext
 from kiss3d_backend.pipeline.types import Cutout
-from kiss3d_backend.stages.multiview import MakeViews, on_white
+from kiss3d_backend.stages.multiview import MakeViews
 from kiss3d_protocol.errors import JobCancelled
 
 SETTINGS = SamplingSettings(steps=11, side=64)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.bundle.layout import split_bundle
+from kiss3d_backend.mesh.on_white import on_white
 from kiss3d_backend.networks.flux.settings import FLUX_PRESETS, ControlSettings, FluxSettings
 from kiss3d_backend.networks.library import Library
 from kiss3d_backend.networks.zero123.settings import SamplingSettings
@@ -19,7 +20,7 @@ from kiss3d_backend.recipes.bundle_to_mesh import BundleToMesh
 from kiss3d_backend.recipes.reconstruct import RECONSTRUCT_PRESETS, ReconstructSettings
 from kiss3d_backend.stages.caption import Caption
 from kiss3d_backend.stages.generate_bundle import GenerateBundle, ToGenerate
-from kiss3d_backend.stages.multiview import MakeViews, on_white
+from kiss3d_backend.stages.multiview import MakeViews
 from kiss3d_backend.stages.read_picture import ReadPicture
 from kiss3d_backend.stages.reconstruct_coarse import MULTIVIEW_SETTINGS, ReconstructCoarse
 from kiss3d_backend.stages.reference_bundle import ReferenceBundle, ToReference

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from kiss3d_backend.mesh.on_white import on_white
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Cutout, Picture
 
@@ -33,6 +32,4 @@ class Caption(Stage[Cutout | Picture, str]):
         return self.weights
 
     def run(self, value: Cutout | Picture, context: StageContext) -> str:
-        alpha = value.rgba[..., 3:].astype(np.uint16)
-        on_white = (value.rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
-        return self.captioner().caption(on_white.astype(np.uint8), context.check_cancelled)
+        return self.captioner().caption(on_white(value.rgba), context.check_cancelled)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import attrs
-import numpy as np
-from numpy.typing import NDArray
 
+from kiss3d_backend.mesh.on_white import on_white
 from kiss3d_backend.networks.zero123.settings import SamplingSettings
 from kiss3d_backend.networks.zero123.tiles import BUNDLE_ORDER, split_tiles
 from kiss3d_backend.pipeline.stage import Stage, StageContext
@@ -65,9 +64,3 @@ class MakeViews(Stage[Cutout, Views]):
         )
         context.preview(picture)
         return Views(split_tiles(picture)[list(BUNDLE_ORDER)])
-
-
-def on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """``rgba`` (H, W, 4) uint8 with straight alpha over white, (H, W, 3)."""
-    alpha = rgba[..., 3:].astype(np.uint16)
-    return ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kiss3d_backend.intake.picture import read_picture
 from kiss3d_backend.mesh.bundle.check import colour_mask
 from kiss3d_backend.mesh.bundle.layout import TILE, VIEWS, view_name
+from kiss3d_backend.mesh.on_white import on_white
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Views
 from kiss3d_protocol.errors import ViewEmpty
@@ -37,8 +38,7 @@ class ReadViews(Stage[tuple[bytes, ...], Views]):
 
 
 def _tile(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    alpha = rgba[..., 3:].astype(np.uint16)
-    picture = ((rgba[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    picture = on_white(rgba)
     height, width = picture.shape[:2]
     side = max(height, width)
     square = np.full((side, side, 3), 255, dtype=np.uint8)
