@@ -11,9 +11,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+import attrs
+
 from kiss3d_backend.pipeline.checkpoints import Checkpoints, NoCheckpoints, checkpoint_key
 from kiss3d_backend.pipeline.clock import JobClock
 from kiss3d_backend.pipeline.events import EventSink, JobWarning, MeshQuality
+from kiss3d_backend.pipeline.memory import MemoryMeter, MemoryUse, NoMeter, NoPlan, RunningPlan, is_out_of_memory
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe
 from kiss3d_backend.pipeline.report import RunReport, StageReport
 from kiss3d_backend.pipeline.stage import Stage, StageContext
@@ -29,6 +32,15 @@ Choices = queue.SimpleQueue[tuple[int, ...]]
 CHOICE_POLL_SECONDS = 0.1
 
 
+@attrs.frozen
+class _PartsRun:
+    """How a stage ran. ``lowered``: how often the plan was. ``planned``: by the last one."""
+
+    from_checkpoint: bool
+    lowered: int
+    planned: MemoryUse
+
+
 class _RecipeRun:
     """One run of one recipe; see :class:`kiss3d_backend.pipeline.recipe.Run`."""
 
@@ -40,6 +52,8 @@ class _RecipeRun:
         cancel: threading.Event,
         checkpoints: Checkpoints,
         choices: Choices | None,
+        meter: MemoryMeter,
+        plan: RunningPlan,
     ) -> None:
         self.stage_reports: list[StageReport] = []
         self.warnings: list[JobWarning] = []
@@ -50,6 +64,8 @@ class _RecipeRun:
         self._sink = sink
         self._cancel = cancel
         self._checkpoints = checkpoints
+        self._meter = meter
+        self._plan = plan
         self._next = 0
         self._clock = JobClock([stage.weight for stage in recipe.stages])
 
@@ -61,28 +77,71 @@ class _RecipeRun:
         self._check_cancelled()
         self._sink.stage_started(stage.name, stage.title, index, len(self._recipe.stages))
         started = time.monotonic()
+        self._meter.start()
+        try:
+            results, ran = self._run_parts(stage, index, values)
+        finally:
+            used = self._meter.stop()
+        self.stage_reports.append(
+            StageReport(
+                stage.name,
+                stage.title,
+                time.monotonic() - started,
+                ran.from_checkpoint,
+                plan=self._plan.name,
+                planned_vram=ran.planned.vram,
+                planned_ram=ran.planned.ram,
+                peak_vram=used.vram,
+                peak_ram=used.ram,
+                allocated_vram=used.vram_allocated,
+                lowered=ran.lowered,
+            )
+        )
+        return results
+
+    def _run_parts(
+        self, stage: Stage[In, Out], index: int, values: Mapping[int, In]
+    ) -> tuple[dict[int, Out], _PartsRun]:
+        planned = self._plan.begin(stage.name)
+        lowered = 0
         results: dict[int, Out] = {}
         from_checkpoints = True
         for part, (bundle, value) in enumerate(values.items()):
-            context = StageContext(
-                stage=stage.name,
-                index=index,
-                seed=self._seed,
-                sink=self._sink,
-                cancel=self._cancel,
-                clock=self._clock,
-                bundle=bundle,
-                part=part,
-                parts=len(values),
-            )
-            context.progress(0, 1)
-            results[bundle], from_checkpoint = self._result(stage, value, context)
+            about = {"index": index, "bundle": bundle, "part": part, "parts": len(values)}
+            # Each try has a context of its own: what it draws from the generator is the same again.
+            while (done := self._result(stage, value, self._context(stage, **about))) is None:
+                lowered += 1
+                self._lower_plan(stage)
+                planned = self._plan.begin(stage.name)
+            results[bundle], from_checkpoint = done
             from_checkpoints &= from_checkpoint
-            context.progress(1, 1)
-            self.warnings += context.warnings
-        seconds = time.monotonic() - started
-        self.stage_reports.append(StageReport(stage.name, stage.title, seconds, from_checkpoints))
-        return results
+        return results, _PartsRun(from_checkpoints, lowered, planned)
+
+    def _context(self, stage: Stage[Any, Any], *, index: int, bundle: int, part: int, parts: int) -> StageContext:
+        return StageContext(
+            stage=stage.name,
+            index=index,
+            seed=self._seed,
+            sink=self._sink,
+            cancel=self._cancel,
+            clock=self._clock,
+            bundle=bundle,
+            part=part,
+            parts=parts,
+        )
+
+    def _lower_plan(self, stage: Stage[Any, Any]) -> None:
+        before = self._plan.name
+        self._plan.lower()
+        note = JobWarning(
+            "memory.plan_lowered",
+            f'Memory ran out during "{stage.title}" with the plan "{before}". The step was done again with the plan '
+            f'"{self._plan.name}", which needs less memory.',
+            "Close other programs that use the graphics card, or plan for less at once with --vram-budget.",
+        )
+        _log.warning("stage %s: %s", stage.name, note.message)
+        self.warnings.append(note)
+        self._sink.warning(note.code, note.message, note.remedy)
 
     def _position(self, stage: Stage[Any, Any]) -> int:
         ahead = [i for i, each in enumerate(self._recipe.stages) if each is stage and i >= self._next]
@@ -91,20 +150,29 @@ class _RecipeRun:
         self._next = ahead[0] + 1
         return ahead[0]
 
-    def _result(self, stage: Stage[In, Out], value: In, context: StageContext) -> tuple[Out, bool]:
-        if not stage.kept:
-            return _run_stage(stage, value, context), False
-        key = checkpoint_key(stage.name, stage.fingerprint(), self._seed, value)
-        kept = self._checkpoints.load(key)
+    def _result(self, stage: Stage[In, Out], value: In, context: StageContext) -> tuple[Out, bool] | None:
+        """The result and whether it was kept from before; None when memory ran out and a lower plan is there."""
+        context.progress(0, 1)
+        key = checkpoint_key(stage.name, stage.fingerprint(), self._seed, value) if stage.kept else ""
+        kept = self._checkpoints.load(key) if stage.kept else None
         if kept is not None:
             result, warned = kept[0]
             for code, message, remedy in warned:
                 context.warn(code, message, remedy)
-            return result, True
-        result = _run_stage(stage, value, context)
-        warned = tuple((warning.code, warning.message, warning.remedy) for warning in context.warnings)
-        self._checkpoints.save(key, (result, warned))
-        return result, False
+        else:
+            try:
+                result = _run_stage(stage, value, context)
+            except OutOfMemory:
+                if self._plan.lowest:
+                    raise
+                # The error's frames hold what the stage had made; they are gone when this returns.
+                return None
+            if stage.kept:
+                warned = tuple((warning.code, warning.message, warning.remedy) for warning in context.warnings)
+                self._checkpoints.save(key, (result, warned))
+        context.progress(1, 1)
+        self.warnings += context.warnings
+        return result, kept is not None
 
     def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
         self._check_cancelled()
@@ -142,9 +210,10 @@ def _run_stage(stage: Stage[In, Out], value: In, context: StageContext) -> Out:
             result = stage.run(value, context)
     except Kiss3DError:
         raise
-    except MemoryError as error:
-        raise OutOfMemory(f'The machine ran out of memory during "{stage.title}".') from error
     except Exception as error:
+        if is_out_of_memory(error):
+            _log.warning("stage %s: %s: %s", stage.name, type(error).__name__, str(error))
+            raise OutOfMemory(f'The machine ran out of memory during "{stage.title}".') from error
         _log.exception("stage %s failed", stage.name)
         raise StageFailed(f'The step "{stage.title}" failed: {type(error).__name__}: {error}') from error
     for warning in caught:
@@ -160,18 +229,24 @@ def run_recipe(
     checkpoints: Checkpoints | None = None,
     *,
     choices: Choices | None = None,
+    meter: MemoryMeter | None = None,
+    plan: RunningPlan | None = None,
 ) -> RunReport:
     """Runs ``recipe`` on ``inputs``; its events go to ``sink``, the last one being the final mesh.
 
     ``choices``: where the indices of chosen bundles come from, for a job that is to choose.
     Results of stages that are kept come from ``checkpoints`` when they were made before, and go there when not.
+    ``meter``: measures the memory of each stage. ``plan``: when memory runs out in a stage, the next lower plan is
+    taken and that stage runs again; what was made before it stays.
 
     Raises a :class:`Kiss3DError` of a stage as it is, :class:`JobCancelled` soon after ``cancel`` is set,
-    :class:`OutOfMemory` for a MemoryError, and :class:`StageFailed`, which names the stage, for anything else
-    that goes wrong within one.
+    :class:`OutOfMemory` when memory ran out with the lowest plan, and :class:`StageFailed`, which names the stage, for
+    anything else that goes wrong within one.
     """
     started = time.monotonic()
-    run = _RecipeRun(recipe, inputs, sink, cancel, checkpoints or NoCheckpoints(), choices)
+    run = _RecipeRun(
+        recipe, inputs, sink, cancel, checkpoints or NoCheckpoints(), choices, meter or NoMeter(), plan or NoPlan()
+    )
     made = recipe.wire(inputs, run)
     for bundle, mesh in ({0: made} if isinstance(made, Mesh) else made).items():
         run.mesh_ready(mesh, "final", bundle)

@@ -135,6 +135,7 @@ class Worker:
         from kiss3d_backend.pipeline.recipe import recipe_key
         from kiss3d_backend.pipeline.runner import run_recipe
         from kiss3d_backend.worker.inputs import read_inputs
+        from kiss3d_backend.worker.memory_meter import ProcessMeter
         from kiss3d_backend.worker.sink import PipeSink
 
         try:
@@ -146,7 +147,9 @@ class Worker:
             inputs = read_inputs(start.params, start.inputs, self._artifacts)
             sink = PipeSink(start.job, self._pipe.event, self._artifacts)
             checkpoints = FolderCheckpoints(self._checkpoints)
-            return run_recipe(recipe, inputs, sink, control.cancel, checkpoints, choices=control.choices)
+            return run_recipe(
+                recipe, inputs, sink, control.cancel, checkpoints, choices=control.choices, meter=ProcessMeter()
+            )
         except Kiss3DError:
             raise
         except MemoryError as error:
@@ -222,6 +225,7 @@ def main() -> None:
     # The pipeline's own modules are imported before the worker calls itself ready: the first job must not wait.
     importlib.import_module("kiss3d_backend.pipeline.runner")
     importlib.import_module("kiss3d_backend.worker.inputs")
+    importlib.import_module("kiss3d_backend.worker.memory_meter")
     importlib.import_module("kiss3d_backend.worker.sink")
     pipe.say(WorkerReady(os.getpid(), versions()))
     worker.run()
