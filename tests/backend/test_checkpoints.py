@@ -17,6 +17,7 @@ from tests.stages.context import Record
 from kiss3d_backend.mesh.types import Mesh, Texture
 from kiss3d_backend.pipeline.checkpoints import FolderCheckpoints, checkpoint_key
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run
+from kiss3d_backend.pipeline.report import Check
 from kiss3d_backend.pipeline.runner import run_recipe
 from kiss3d_backend.pipeline.snapshot import SnapshotUnreadable, freeze, register, thaw
 from kiss3d_backend.pipeline.stage import Stage, StageContext
@@ -146,6 +147,7 @@ class Count(Stage[int, int]):
         self.runs += 1
         if self.warns:
             context.warn("some.code", "Something.", "")
+            context.checked("bundle.iou", 0.5, least=0.9, bundle=1)
         return value + context.seed
 
 
@@ -171,6 +173,7 @@ def test_a_second_run_makes_only_what_was_not_kept(tmp_path: Path) -> None:
             recipe, JobInputs(picture, seed), Record(), threading.Event(), FolderCheckpoints(tmp_path / "kept")
         )
         assert [warning.code for warning in report.warnings] == ["some.code"]
+        assert report.stages[2].checks == (Check("bundle.iou", 0.5, 0.9, bundle=1),)
         return [stage.from_checkpoint for stage in report.stages]
 
     assert go(b"a", 3) == [False, False, False]

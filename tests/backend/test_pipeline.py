@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from tests.stages.context import Record
 
+from kiss3d_backend.networks.loading import note_load
 from kiss3d_backend.pipeline.clock import JobClock
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run
+from kiss3d_backend.pipeline.report import StageReport
 from kiss3d_backend.pipeline.runner import run_recipe
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Mesh, Picture
@@ -184,3 +186,24 @@ def test_the_clock_needs_weights(weights: list[float]) -> None:
 def test_a_seed_out_of_range_is_refused(seed: int) -> None:
     with pytest.raises(ValueError, match="seed"):
         JobInputs(b"", seed)
+
+
+def test_every_stage_that_ran_is_told_with_what_it_loaded_checked_and_used() -> None:
+    def work(context: StageContext) -> None:
+        note_load("lrm", 1.5)
+        context.checked("bundle.iou", 0.8, least=0.9, view=2)
+        context.checked("bundle.offset", 1.0, most=4.0, bundle=3)
+        context.uses("rasterizer", "numba")
+
+    told: list[StageReport] = []
+    recipe = Steps(Step("one", 1, work), failing(ZeroDivisionError("boom")), Step("three", 1))
+    with pytest.raises(StageFailed):
+        run_recipe(recipe, JobInputs(b"", 3), Record(), threading.Event(), stage_ended=told.append)
+    assert [(stage.name, stage.completed) for stage in told] == [("one", True), ("two", False)]
+    assert [(load.name, load.seconds) for load in told[0].loads] == [("lrm", 1.5)]
+    assert told[0].used == {"rasterizer": "numba"} and told[1].loads == told[1].checks == ()
+    assert [(check.name, check.passed, check.bundle, check.view) for check in told[0].checks] == [
+        ("bundle.iou", False, 0, 2),
+        ("bundle.offset", True, 3, None),
+    ]
+    note_load("nobody listens", 1.0)

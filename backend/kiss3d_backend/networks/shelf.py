@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from kiss3d_backend.networks.loading import note_load
+
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -35,7 +37,9 @@ class Slot(Generic[T]):
         if self._network is None:
             started = time.monotonic()
             self._network = self._load()
-            _log.info("loaded %s in %.1f s", self.name, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            note_load(self.name, seconds)
+            _log.info("loaded %s in %.1f s", self.name, seconds)
         return self._network
 
     def release(self) -> None:

@@ -16,6 +16,8 @@ from kiss3d_backend.pipeline.snapshot import SnapshotUnreadable, freeze, thaw
 _log = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 4 * 2**30
+_FORMAT = "2"
+"""Of what the runner keeps of a stage: another one must not be found under the old keys."""
 
 
 class Checkpoints(Protocol):
@@ -95,4 +97,4 @@ class FolderCheckpoints:
 def checkpoint_key(stage: str, fingerprint: str, seed: int, value: object) -> str:
     """A sha256 of all that shapes a stage's result: the version, the stage and its settings, the seed, the input."""
     digest = hashlib.sha256(freeze(value)).hexdigest()
-    return hashlib.sha256("\0".join((__version__, stage, fingerprint, str(seed), digest)).encode()).hexdigest()
+    return hashlib.sha256("\0".join((__version__, _FORMAT, stage, fingerprint, str(seed), digest)).encode()).hexdigest()

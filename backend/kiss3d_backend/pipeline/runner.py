@@ -8,17 +8,18 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
 
+from kiss3d_backend.networks.loading import noting_loads
 from kiss3d_backend.pipeline.checkpoints import Checkpoints, NoCheckpoints, checkpoint_key
 from kiss3d_backend.pipeline.clock import JobClock
 from kiss3d_backend.pipeline.events import EventSink, JobWarning, MeshQuality
 from kiss3d_backend.pipeline.memory import MemoryMeter, MemoryUse, NoMeter, NoPlan, RunningPlan, is_out_of_memory
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe
-from kiss3d_backend.pipeline.report import RunReport, StageReport
+from kiss3d_backend.pipeline.report import Check, RunReport, StageReport
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Bundle, Mesh
 from kiss3d_protocol.errors import JobCancelled, Kiss3DError, OutOfMemory, StageFailed
@@ -32,13 +33,16 @@ Choices = queue.SimpleQueue[tuple[int, ...]]
 CHOICE_POLL_SECONDS = 0.1
 
 
-@attrs.frozen
+@attrs.define
 class _PartsRun:
-    """How a stage ran. ``lowered``: how often the plan was. ``planned``: by the last one."""
+    """How a stage runs. ``lowered``: how often the plan was. ``planned``: by the last one. ``contexts``: of each part,
+    the last try's."""
 
-    from_checkpoint: bool
-    lowered: int
-    planned: MemoryUse
+    from_checkpoint: bool = True
+    completed: bool = False
+    lowered: int = 0
+    planned: MemoryUse = attrs.field(factory=MemoryUse)
+    contexts: dict[int, StageContext] = attrs.field(factory=dict[int, StageContext])
 
 
 class _RecipeRun:
@@ -54,6 +58,7 @@ class _RecipeRun:
         choices: Choices | None,
         meter: MemoryMeter,
         plan: RunningPlan,
+        stage_ended: Callable[[StageReport], None] | None,
     ) -> None:
         self.stage_reports: list[StageReport] = []
         self.warnings: list[JobWarning] = []
@@ -66,6 +71,7 @@ class _RecipeRun:
         self._checkpoints = checkpoints
         self._meter = meter
         self._plan = plan
+        self._stage_ended = stage_ended
         self._next = 0
         self._clock = JobClock([stage.weight for stage in recipe.stages])
 
@@ -77,45 +83,51 @@ class _RecipeRun:
         self._check_cancelled()
         self._sink.stage_started(stage.name, stage.title, index, len(self._recipe.stages))
         started = time.monotonic()
+        ran = _PartsRun()
         self._meter.start()
-        try:
-            results, ran = self._run_parts(stage, index, values)
-        finally:
-            used = self._meter.stop()
-        self.stage_reports.append(
-            StageReport(
-                stage.name,
-                stage.title,
-                time.monotonic() - started,
-                ran.from_checkpoint,
-                plan=self._plan.name,
-                planned_vram=ran.planned.vram,
-                planned_ram=ran.planned.ram,
-                peak_vram=used.vram,
-                peak_ram=used.ram,
-                allocated_vram=used.vram_allocated,
-                lowered=ran.lowered,
-            )
-        )
+        with noting_loads() as loads:
+            try:
+                results = self._run_parts(stage, index, values, ran)
+            finally:
+                used = self._meter.stop()
+                report = StageReport(
+                    stage.name,
+                    stage.title,
+                    time.monotonic() - started,
+                    ran.from_checkpoint and ran.completed,
+                    plan=self._plan.name,
+                    planned_vram=ran.planned.vram,
+                    planned_ram=ran.planned.ram,
+                    peak_vram=used.vram,
+                    peak_ram=used.ram,
+                    allocated_vram=used.vram_allocated,
+                    lowered=ran.lowered,
+                    completed=ran.completed,
+                    loads=tuple(loads),
+                    checks=tuple(check for context in ran.contexts.values() for check in context.checks),
+                    used={name: value for context in ran.contexts.values() for name, value in context.used.items()},
+                )
+                self.stage_reports.append(report)
+                if self._stage_ended is not None:
+                    self._stage_ended(report)
         return results
 
-    def _run_parts(
-        self, stage: Stage[In, Out], index: int, values: Mapping[int, In]
-    ) -> tuple[dict[int, Out], _PartsRun]:
-        planned = self._plan.begin(stage.name)
-        lowered = 0
+    def _run_parts(self, stage: Stage[In, Out], index: int, values: Mapping[int, In], ran: _PartsRun) -> dict[int, Out]:
+        ran.planned = self._plan.begin(stage.name)
         results: dict[int, Out] = {}
-        from_checkpoints = True
         for part, (bundle, value) in enumerate(values.items()):
             about = {"index": index, "bundle": bundle, "part": part, "parts": len(values)}
             # Each try has a context of its own: what it draws from the generator is the same again.
-            while (done := self._result(stage, value, self._context(stage, **about))) is None:
-                lowered += 1
+            ran.contexts[part] = self._context(stage, **about)
+            while (done := self._result(stage, value, ran.contexts[part])) is None:
+                ran.contexts[part] = self._context(stage, **about)
+                ran.lowered += 1
                 self._lower_plan(stage)
-                planned = self._plan.begin(stage.name)
+                ran.planned = self._plan.begin(stage.name)
             results[bundle], from_checkpoint = done
-            from_checkpoints &= from_checkpoint
-        return results, _PartsRun(from_checkpoints, lowered, planned)
+            ran.from_checkpoint &= from_checkpoint
+        ran.completed = True
+        return results
 
     def _context(self, stage: Stage[Any, Any], *, index: int, bundle: int, part: int, parts: int) -> StageContext:
         return StageContext(
@@ -156,9 +168,10 @@ class _RecipeRun:
         key = checkpoint_key(stage.name, stage.fingerprint(), self._seed, value) if stage.kept else ""
         kept = self._checkpoints.load(key) if stage.kept else None
         if kept is not None:
-            result, warned = kept[0]
+            result, warned, checked = kept[0]
             for code, message, remedy in warned:
                 context.warn(code, message, remedy)
+            context.checks += [Check(*each) for each in checked]
         else:
             try:
                 result = _run_stage(stage, value, context)
@@ -169,7 +182,8 @@ class _RecipeRun:
                 return None
             if stage.kept:
                 warned = tuple((warning.code, warning.message, warning.remedy) for warning in context.warnings)
-                self._checkpoints.save(key, (result, warned))
+                checked = tuple(attrs.astuple(check) for check in context.checks)
+                self._checkpoints.save(key, (result, warned, checked))
         context.progress(1, 1)
         self.warnings += context.warnings
         return result, kept is not None
@@ -231,10 +245,12 @@ def run_recipe(
     choices: Choices | None = None,
     meter: MemoryMeter | None = None,
     plan: RunningPlan | None = None,
+    stage_ended: Callable[[StageReport], None] | None = None,
 ) -> RunReport:
     """Runs ``recipe`` on ``inputs``; its events go to ``sink``, the last one being the final mesh.
 
-    ``choices``: where the indices of chosen bundles come from, for a job that is to choose.
+    ``choices``: where the indices of chosen bundles come from, for a job that is to choose. ``stage_ended``: told of
+    every stage that has run, also of the one in which the run ends early.
     Results of stages that are kept come from ``checkpoints`` when they were made before, and go there when not.
     ``meter``: measures the memory of each stage. ``plan``: when memory runs out in a stage, the next lower plan is
     taken and that stage runs again; what was made before it stays.
@@ -245,7 +261,15 @@ def run_recipe(
     """
     started = time.monotonic()
     run = _RecipeRun(
-        recipe, inputs, sink, cancel, checkpoints or NoCheckpoints(), choices, meter or NoMeter(), plan or NoPlan()
+        recipe,
+        inputs,
+        sink,
+        cancel,
+        checkpoints or NoCheckpoints(),
+        choices,
+        meter or NoMeter(),
+        plan or NoPlan(),
+        stage_ended,
     )
     made = recipe.wire(inputs, run)
     for bundle, mesh in ({0: made} if isinstance(made, Mesh) else made).items():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kiss3d_backend.pipeline.clock import JobClock
 from kiss3d_backend.pipeline.events import EventSink, JobWarning
+from kiss3d_backend.pipeline.report import Check
 from kiss3d_backend.pipeline.types import Mesh, Picture, Texture
 from kiss3d_protocol.errors import JobCancelled
 
@@ -42,6 +43,8 @@ class StageContext:
         self.seed = seed
         self.generator = np.random.default_rng([seed, index])
         self.warnings: list[JobWarning] = []
+        self.checks: list[Check] = []
+        self.used: dict[str, str] = {}
         self._stage = stage
         self._index = index
         self._bundle = bundle
@@ -79,6 +82,23 @@ class StageContext:
         """Tells the user something that does not stop the job. ``code`` is stable and dotted."""
         self.warnings.append(JobWarning(code, message, remedy))
         self._sink.warning(code, message, remedy)
+
+    def checked(
+        self,
+        name: str,
+        value: float,
+        *,
+        least: float | None = None,
+        most: float | None = None,
+        bundle: int | None = None,
+        view: int | None = None,
+    ) -> None:
+        """Puts a figure into the job's report; see :class:`Check`. ``bundle``: None for the one of this context."""
+        self.checks.append(Check(name, float(value), least, most, self._bundle if bundle is None else bundle, view))
+
+    def uses(self, name: str, value: str) -> None:
+        """Puts into the job's report what of the machine is used here: ``uses("rasterizer", "warp")``."""
+        self.used[name] = value
 
 
 class Stage(ABC, Generic[In, Out]):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.bundle.check import check_bundle
+from kiss3d_backend.pipeline.bundle_checks import note_bundle_checks
 from kiss3d_backend.pipeline.snapshot import register
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Bundle
@@ -105,7 +106,8 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
         bundles: list[Bundle] = []
         for number, seed in enumerate(seeds):
             bundle = drawn(number, seed)
-            if self.retry and (problems := _problems(bundle)):
+            figures = check_bundle(bundle.picture)
+            if self.retry and (problems := figures.problems):
                 following = _free_after(seed, (*seeds, *(bundle.seed for bundle in bundles)))
                 context.warn(
                     "bundle.drawn_again",
@@ -114,7 +116,10 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
                     "Nothing needs to be done; another seed or preset may give a better one.",
                 )
                 again = drawn(number, following)
-                bundle = again if len(_problems(again)) <= len(problems) else bundle
+                checked_again = check_bundle(again.picture)
+                if len(checked_again.problems) <= len(problems):
+                    bundle, figures = again, checked_again
+            note_bundle_checks(figures, context, number)
             bundles.append(bundle)
         for note in parts.notes:
             context.warn("bundle.lora", note, "Use a LoRA for the transformer alone if the bundle lacks its style.")
@@ -127,7 +132,3 @@ def _free_after(seed: int, taken: Collection[int]) -> int:
         seed = (seed + 1) % _SEEDS
         if seed not in taken:
             return seed
-
-
-def _problems(bundle: Bundle) -> tuple[str, ...]:
-    return check_bundle(bundle.picture).problems

@@ -51,6 +51,8 @@ class RefineShape(Stage[ToRefine, Mesh]):
         rasterizer = choose("cuda" if torch.cuda.is_available() else "cpu", self.back_end)
         choice = rasterizer.choice
         _log.info("rasteriser: %s on %s: %s", choice.back_end, choice.device, choice.reason)
+        context.uses("rasterizer", choice.back_end)
+        context.uses("rasterizer_device", choice.device)
         return refine(
             value.mesh,
             Views(value.views.normals, value.views.mattes),

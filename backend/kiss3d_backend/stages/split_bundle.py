@@ -9,6 +9,7 @@ from kiss3d_backend.mesh.bundle.layout import split_bundle, view_name
 from kiss3d_backend.mesh.bundle.masks import foreground
 from kiss3d_backend.mesh.bundle.normals import decode_normals, normals_to_world
 from kiss3d_backend.mesh.camera import bundle_cameras
+from kiss3d_backend.pipeline.bundle_checks import note_bundle_checks
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Bundle, BundleViews
 from kiss3d_protocol.errors import ViewEmpty
@@ -32,10 +33,13 @@ class SplitBundle(Stage[Bundle, BundleViews]):
         tiles = split_bundle(value.picture)
         context.progress(1, 3)
         seen = foreground(tiles.normals)
+        figures = None if self.checked else check_bundle(value.picture)
+        if figures is not None:
+            note_bundle_checks(figures, context)
         for view, mask in enumerate(seen.mask):
             if not mask.any():
                 raise ViewEmpty(f"There is no object in {view_name(view)}.")
-        if not self.checked and not (figures := check_bundle(value.picture)).valid:
+        if figures is not None and not figures.valid:
             context.warn(
                 "bundle.doubtful",
                 "The picture does not look like a good bundle: " + " ".join(figures.problems),

@@ -1,0 +1,38 @@
+"""How long networks took to load, told to whoever runs the stage that called for them. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import attrs
+
+
+@attrs.frozen
+class Load:
+    """One network that was read from the disk. ``seconds``: wall-clock time."""
+
+    name: str
+    seconds: float
+
+
+_noted: ContextVar[list[Load] | None] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noting_loads() -> Generator[list[Load]]:
+    """Collects the loads that happen inside, on this thread, in their order."""
+    loads: list[Load] = []
+    token = _noted.set(loads)
+    try:
+        yield loads
+    finally:
+        _noted.reset(token)
+
+
+def note_load(name: str, seconds: float) -> None:
+    """A network has been loaded; nothing happens where nobody collects."""
+    loads = _noted.get()
+    if loads is not None:
+        loads.append(Load(name, seconds))
