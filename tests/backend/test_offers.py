@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes.machines import machine
 
+from kiss3d_backend.commands.findings import exit_code
 from kiss3d_backend.commands.model_findings import model_findings
+from kiss3d_backend.commands.preset_findings import preset_findings
 from kiss3d_backend.models import offers
 from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.offers import check_offer, preset_offers
@@ -160,22 +163,24 @@ def test_a_broken_catalogue_costs_only_the_presets_that_need_it(data: Path) -> N
 def test_the_doctor_says_what_is_missing_and_what_it_costs(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    findings = {finding.subject: finding for finding in model_findings(data)}
+    findings = {finding.subject: finding for finding in (*model_findings(data), *preset_findings(data, machine()))}
     draft = findings["Preset draft"]
     assert draft.verdict == "warning" and draft.remedy == "Get them with 'kiss3d models pull draft'."
     assert "Missing models: mine; 2.0 kB to download." in draft.text
     assert "GB to download" in findings["Preset quality"].text
     assert str(data / "models.toml") in findings["Model catalogue"].text
     licence = findings["Licence of mine"]
+    assert (licence.verdict, licence.code, exit_code([licence])) == ("warning", "model.gated", 3)
     assert "'Strict [2]'" in licence.text and "https://huggingface.co/small/mine" in licence.text
     assert "no Hugging Face token" in licence.text and "hf auth login" in licence.remedy
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with_token = {finding.subject: finding for finding in model_findings(data)}
     assert "a Hugging Face token is set" in with_token["Licence of mine"].text
+    assert with_token["Licence of mine"].verdict == "note"
     assert not any("hf_secret" in finding.text + finding.remedy for finding in with_token.values())
     put(tmp_path, "a.bin", 1500)
     put(tmp_path, "b.bin", 500)
-    after = {finding.subject: finding for finding in model_findings(data)}
+    after = {finding.subject: finding for finding in (*model_findings(data), *preset_findings(data, machine()))}
     assert after["Preset draft"].verdict == "ok" and "Licence of mine" not in after
 
 

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import platform
-import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from attrs import asdict
+from attrs import asdict, frozen
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from kiss3d_backend import __version__
-from kiss3d_backend.commands.findings import Finding, Verdict
+from kiss3d_backend.commands.findings import Finding, exit_code
+from kiss3d_backend.commands.machine_findings import machine_findings
 from kiss3d_backend.commands.model_findings import model_findings
+from kiss3d_backend.commands.preset_findings import preset_findings
 from kiss3d_backend.config import DataDir, default_data_dir
-from kiss3d_backend.devices.probe import probe_device
+from kiss3d_backend.devices.machine import Machine
+from kiss3d_backend.devices.probe import probe_machine
+from kiss3d_backend.devices.torch_answer import ask_torch
 from kiss3d_backend.mesh.raster import report
+from kiss3d_backend.models.hub_cache import default_cache_root
 from kiss3d_backend.models.offers import preset_offers
 from kiss3d_protocol.errors import DataDirectoryUnusable
 from kiss3d_protocol.version import PROTOCOL_VERSION
@@ -36,53 +42,68 @@ LIBRARIES = (
     "attrs",
     "cattrs",
 )
-FREE_DISK_WARNING = 2 * 2**30
-TORCH_SECONDS = 60.0
-_TORCH_QUESTION = """
-import json, torch
-print(json.dumps({"version": torch.__version__, "cuda": torch.version.cuda, "available": torch.cuda.is_available()}))
-"""
+STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "red"}
+
+
+@frozen
+class Examination:
+    """``seconds``: of the probe in this process; ``torch_seconds``: of the process that asked torch."""
+
+    machine: Machine
+    findings: tuple[Finding, ...]
+    seconds: float
+    torch_seconds: float
 
 
 def run_doctor(*, data_dir: Path | None, as_json: bool) -> int:
-    """Prints the findings; returns 1 when something is broken, else 0."""
+    """Prints the findings; returns the exit code of the worst of them (:data:`.findings.EXIT_CODES`)."""
     data_dir = data_dir or default_data_dir()
-    findings = examine(data_dir)
-    broken = any(finding.verdict == "error" for finding in findings)
+    found = examine(data_dir)
+    code = exit_code(found.findings)
     if as_json:
-        presets = [asdict(offer) for offer in preset_offers(data_dir)]
         document = {
             "versions": {"kiss3d": __version__, "protocol": PROTOCOL_VERSION, "python": platform.python_version()},
-            "ok": not broken,
-            "findings": [asdict(finding) for finding in findings],
-            "presets": presets,
+            "ok": all(finding.verdict != "error" for finding in found.findings),
+            "machine": asdict(found.machine),
+            "seconds": {"probe": round(found.seconds, 3), "torch": round(found.torch_seconds, 3)},
+            "findings": [asdict(finding) for finding in found.findings],
+            "presets": [asdict(offer) for offer in preset_offers(data_dir)],
         }
         print(json.dumps(document))
-        return int(broken)
+        return code
     table = Table(box=None, show_header=False)
-    styles = {"ok": "green", "warning": "yellow", "error": "red"}
-    for finding in findings:
+    for finding in found.findings:
         text = f"{finding.text} {finding.remedy}".strip()
-        table.add_row(f"[{styles[finding.verdict]}]{finding.verdict}[/]", finding.subject, escape(text))
+        table.add_row(f"[{STYLES[finding.verdict]}]{finding.verdict}[/]", finding.subject, escape(text))
     Console(highlight=False).print(table)
-    return int(broken)
+    return code
 
 
-def examine(data_dir: Path) -> list[Finding]:
+def examine(data_dir: Path) -> Examination:
     """Everything that can be known without loading a model."""
     data = _data_dir(data_dir)
     usable = all(finding.verdict != "error" for finding in data)
-    return [
+    with ThreadPoolExecutor() as pool:
+        # Both spend seconds on importing torch, each in a process of its own.
+        rasterizers = pool.submit(_rasterizers)
+        began = time.perf_counter()
+        answer = ask_torch()
+        torch_seconds = time.perf_counter() - began
+    began = time.perf_counter()
+    machine = probe_machine(data_dir, default_cache_root(), answer)
+    seconds = time.perf_counter() - began
+    findings = [
         Finding("Kiss3D", "ok", f"{__version__}, protocol {PROTOCOL_VERSION}"),
         Finding("Python", "ok", f"{platform.python_version()} on {platform.platform()} ({sys.executable})"),
         *_libraries(),
-        _torch(),
-        *_device(),
-        *_rasterizers(),
+        *machine_findings(machine),
+        *rasterizers.result(),
         *data,
         # In a folder that cannot be used there is nothing to be found but that.
         *(model_findings(data_dir) if usable else []),
+        *(preset_findings(data_dir, machine) if usable else []),
     ]
+    return Examination(machine, tuple(findings), seconds, torch_seconds)
 
 
 def _libraries() -> list[Finding]:
@@ -96,35 +117,9 @@ def _libraries() -> list[Finding]:
     findings = [Finding("Libraries", "ok", ", ".join(found))] if found else []
     if missing:
         names = ", ".join(missing)
-        findings.append(Finding("Libraries", "error", f"Missing: {names}.", "Install Kiss3D again with pip."))
+        remedy = "Install Kiss3D again with pip."
+        findings.append(Finding("Libraries", "error", f"Missing: {names}.", remedy, "libraries.missing"))
     return findings
-
-
-def _torch() -> Finding:
-    try:
-        version("torch")
-    except PackageNotFoundError:
-        return Finding("Torch", "ok", "Not installed; the draft preset does not need it.")
-    try:
-        # In a process of its own: a broken or hanging driver must not take the doctor with it.
-        answer = subprocess.run(
-            [sys.executable, "-c", _TORCH_QUESTION], capture_output=True, text=True, timeout=TORCH_SECONDS, check=True
-        )
-        told = json.loads(answer.stdout)
-    except (subprocess.SubprocessError, ValueError) as error:
-        return Finding("Torch", "warning", f"It cannot be imported ({type(error).__name__}).", "Install it again.")
-    build = f"built for CUDA {told['cuda']}" if told["cuda"] else "built for the CPU"
-    state = "the GPU can be used" if told["available"] else "no GPU can be used"
-    return Finding("Torch", "ok", f"{told['version']}, {build}; {state}.")
-
-
-def _device() -> list[Finding]:
-    device = probe_device()
-    text = f"{device.name} ({device.kind})"
-    if device.vram_total is not None and device.vram_free is not None:
-        text += f", {_gib(device.vram_free)} of {_gib(device.vram_total)} free"
-    memory = f"{_gib(device.ram_free)} of {_gib(device.ram_total)} free"
-    return [Finding("Device", "ok", text), Finding("Memory", "ok", memory)]
 
 
 def _rasterizers() -> list[Finding]:
@@ -136,14 +131,16 @@ def _rasterizers() -> list[Finding]:
         choices = report.ask()
     except (subprocess.SubprocessError, ValueError, OSError) as error:
         text = f"They cannot be tried ({type(error).__name__})."
-        return [Finding("Rasteriser", "warning", text, "Install torch and numba again.")]
+        return [Finding("Rasteriser", "warning", text, "Install torch and numba again.", "raster.untried")]
     findings: list[Finding] = []
     for choice in choices:
         slow = choice["back_end"] in ("", "torch")
         text = f"{choice['back_end'] or 'None'}: {choice['reason']}."
         remedy = "Install Kiss3D with its [gpu] extra." if choice["device"] != "cpu" else "Install numba again."
         subject = f"Rasteriser on {choice['device']}"
-        findings.append(Finding(subject, "warning" if slow else "ok", text, remedy if slow else ""))
+        findings.append(
+            Finding(subject, "warning", text, remedy, "raster.slow") if slow else Finding(subject, "ok", text)
+        )
     return findings
 
 
@@ -151,12 +148,5 @@ def _data_dir(path: Path) -> list[Finding]:
     try:
         DataDir(path).create()
     except DataDirectoryUnusable as error:
-        return [Finding("Data directory", "error", error.message, error.remedy)]
-    free = shutil.disk_usage(path).free
-    verdict: Verdict = "ok" if free > FREE_DISK_WARNING else "warning"
-    remedy = "" if verdict == "ok" else "Free some disk space, or choose another folder with --data-dir."
-    return [Finding("Data directory", "ok", str(path)), Finding("Disk", verdict, f"{_gib(free)} free.", remedy)]
-
-
-def _gib(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB"
+        return [Finding("Data directory", "error", error.message, error.remedy, error.code)]
+    return [Finding("Data directory", "ok", str(path))]

@@ -1,39 +1,26 @@
-"""What the doctor says of the model files: what each preset lacks, what it costs to get, and what stands in the way."""
+"""What the doctor says of the model files: how many are here, what was changed, and which licences stand in the way."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from kiss3d_backend.commands.findings import Finding
-from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.catalogue_reader import USER_FILE
-from kiss3d_backend.models.offers import preset_offers
 from kiss3d_backend.models.states import EntryState
 from kiss3d_backend.models.store import ModelStore
-from kiss3d_protocol.errors import Kiss3DError
-from kiss3d_protocol.messages import PresetOffer
+from kiss3d_protocol.errors import Kiss3DError, ModelGated
 
 
 def model_findings(data_dir: Path) -> list[Finding]:
-    """One line for each preset, and more where the user has to do something. Asks no hub."""
-    presets = [_preset(offer) for offer in preset_offers(data_dir)]
+    """A line on the files, and more where the user has to do something. Asks no hub."""
     try:
         store = ModelStore(data_dir)
         states = store.entries()
     except Kiss3DError as error:
-        return [Finding("Model catalogue", "error", error.message, error.remedy), *presets]
+        return [Finding("Model catalogue", "error", error.message, error.remedy, error.code)]
     ready = sum(state.ready for state in states)
     files = Finding("Model files", "ok", f"{ready} of {len(states)} models are here, in {store.cache.root}.")
-    return [*_override(data_dir, states), files, *presets, *_licences(states)]
-
-
-def _preset(offer: PresetOffer) -> Finding:
-    subject = f"Preset {offer.name}"
-    text = offer.reason or "Can run here."
-    if not offer.missing_models:
-        return Finding(subject, "ok" if offer.offered else "warning", text)
-    cost = f"Missing models: {', '.join(offer.missing_models)}; {amount_text(offer.bytes_to_get)} to download."
-    return Finding(subject, "warning", f"{text} {cost}", f"Get them with 'kiss3d models pull {offer.name}'.")
+    return [*_override(data_dir, states), files, *_licences(states)]
 
 
 def _override(data_dir: Path, states: tuple[EntryState, ...]) -> list[Finding]:
@@ -52,7 +39,8 @@ def _licences(states: tuple[EntryState, ...]) -> list[Finding]:
         return []
     from huggingface_hub import get_token
 
-    if get_token():
+    token = bool(get_token())
+    if token:
         login, remedy = "a Hugging Face token is set", "Accept it there, if you have not done so."
     else:
         login = "no Hugging Face token is set"
@@ -60,9 +48,10 @@ def _licences(states: tuple[EntryState, ...]) -> list[Finding]:
     return [
         Finding(
             f"Licence of {entry.name}",
-            "warning",
+            "note" if token else "warning",
             f"It is given out only to people who have accepted '{entry.licence}' at {entry.page}; {login}.",
             remedy,
+            ModelGated.code,
         )
         for entry in gated
     ]

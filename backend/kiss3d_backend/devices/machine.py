@@ -41,7 +41,7 @@ class Gpu:
 
 @frozen
 class TorchBuild:
-    """The torch of the environment. ``cuda``: the CUDA version it was built for, as "12.8"; None for a build without.
+    """The torch of the environment. ``cuda``: the CUDA version it was built for, as "12.8"; None for one without it.
 
     ``problem``: why it cannot use the GPU, in its own words; empty where it can, or where there is nothing to use.
     """
