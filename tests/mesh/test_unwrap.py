@@ -10,7 +10,7 @@ import pytest
 from tests.mesh.balls import faceted_ball
 
 from kiss3d_backend.mesh.raster import rasterize
-from kiss3d_backend.mesh.unwrap import unwrap
+from kiss3d_backend.mesh.unwrap import Unwrapped, unwrap
 from kiss3d_backend.mesh.unwrap.wire import Reply, Request
 from kiss3d_protocol.errors import JobCancelled, StageFailed
 
@@ -38,18 +38,24 @@ def test_uvs_belong_to_the_triangles_and_do_not_overlap() -> None:
     assert result.charts > 1
 
 
-def test_islands_keep_their_distance() -> None:
-    from scipy import ndimage
+def islands(result: Unwrapped) -> np.ndarray:
+    """The island of each of the UVs (N,)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    side, padding = 512, 6
-    result = unwrap(BALL.positions, BALL.triangles, texture_size=side, padding=padding)
     flat = result.uv_triangles
     links = coo_array(
         (np.ones(2 * len(flat)), (flat[:, [0, 1]].ravel(), flat[:, [1, 2]].ravel())), shape=(len(result.uvs),) * 2
     )
-    _, island = connected_components(links, directed=False)
+    return connected_components(links, directed=False)[1]
+
+
+def test_islands_keep_their_distance() -> None:
+    from scipy import ndimage
+
+    side, padding = 512, 6
+    result = unwrap(BALL.positions, BALL.triangles, texture_size=side, padding=padding)
+    flat, island = result.uv_triangles, islands(result)
     clip = np.zeros((1, len(result.uvs), 4), np.float32)
     clip[0, :, :2], clip[0, :, 3] = 2 * result.uvs - 1, 1
     triangle = rasterize(clip, flat, (side, side)).triangle[0]
@@ -58,6 +64,16 @@ def test_islands_keep_their_distance() -> None:
         distance = ndimage.distance_transform_edt(owner != number)
         others = (owner >= 0) & (owner != number)
         assert distance[others].min() >= padding - 1
+
+
+def test_no_island_is_so_large_that_it_takes_long() -> None:
+    ball = faceted_ball(80, 40)
+    result = unwrap(ball.positions, ball.triangles, texture_size=512)
+    a, b, c = (ball.positions[ball.triangles[:, corner]] for corner in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    of_island = np.bincount(islands(result)[result.uv_triangles[:, 0]], area) / area.sum()
+    assert of_island.max() <= 1.01 * 600 / len(ball.triangles)
+    assert len(of_island) < 40
 
 
 def test_what_the_check_raises_ends_the_process_at_once() -> None:
