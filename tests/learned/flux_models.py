@@ -19,6 +19,7 @@ from kiss3d_backend.models.files import EntryFiles
 from kiss3d_backend.networks.checkpoint import open_entry
 from kiss3d_backend.networks.flux.autoencoder import load_autoencoder
 from kiss3d_backend.networks.flux.controlnet import FILE, load_controlnet
+from kiss3d_backend.networks.flux.denoiser import Denoiser
 from kiss3d_backend.networks.flux.draw import FluxParts
 from kiss3d_backend.networks.flux.prompt import PromptEncoder, read_clip_tokenizer, read_t5_tokenizer
 from kiss3d_backend.networks.flux.redux import Redux, load_redux
@@ -57,7 +58,11 @@ class Models:
 
     def parts(self) -> FluxParts:
         return FluxParts(
-            Held(self.prompts), Held(self.autoencoder), Held(self.transformer), Held(self.controlnet), Held(self.redux)
+            Held(self.prompts),
+            Held(self.autoencoder),
+            Held(Denoiser(self.transformer)),
+            Held(self.controlnet),
+            Held(self.redux),
         )
 
 

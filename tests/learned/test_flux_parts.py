@@ -53,7 +53,7 @@ def test_every_part_comes_from_its_files(files: FluxFiles) -> None:
     assert parts.controlnet().config["num_mode"] == 10
     assert parts.redux().side == 28
     assert parts.autoencoder().config["latent_channels"] == 4
-    assert _loras(parts.transformer()) == {"kiss3dgen": {0.5}, "turbo": {0.5}}
+    assert _loras(parts.transformer().model) == {"kiss3dgen": {0.5}, "turbo": {0.5}}
     assert not parts.notes
 
 
@@ -65,7 +65,7 @@ def test_two_presets_share_a_transformer_and_each_gets_its_own_loras(files: Flux
         (FluxSettings(steps=1, lora=0.5), {"kiss3dgen": {0.25}}),
         (FluxSettings(steps=1, lora=0.0), {}),
     ):
-        models.append(networks.parts(settings).transformer())
+        models.append(networks.parts(settings).transformer().model)
         assert _loras(models[-1]) == expected
     assert models[0] is models[1] is models[2]
 
@@ -73,7 +73,7 @@ def test_two_presets_share_a_transformer_and_each_gets_its_own_loras(files: Flux
 def test_transformer_of_a_file_of_its_own_takes_the_others_place(files: FluxFiles, tmp_path: Path) -> None:
     own = attrs.evolve(files, transformer=tiny.write_transformer_file(tmp_path / "own", guidance=False))
     parts = FluxNetworks(Shelf(10**12), own, CPU, torch.float32).parts(FluxSettings(steps=1))
-    assert not parts.transformer().config["guidance_embeds"], "the single file's has it"
+    assert not parts.transformer().guided, "the single file's has it"
     assert parts.autoencoder().config["latent_channels"] == 4
 
 

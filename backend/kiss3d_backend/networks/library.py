@@ -16,6 +16,7 @@ from kiss3d_backend.networks.birefnet import BiRefNet, load_birefnet
 from kiss3d_backend.networks.florence.captioner import Captioner
 from kiss3d_backend.networks.florence.load import load_captioner
 from kiss3d_backend.networks.flux.draw import FluxParts
+from kiss3d_backend.networks.flux.execution import FluxExecution
 from kiss3d_backend.networks.flux.parts import FluxFiles, FluxNetworks
 from kiss3d_backend.networks.flux.settings import FluxSettings
 from kiss3d_backend.networks.lrm.load import load_lrm
@@ -33,11 +34,12 @@ _RAM_SHARE = 0.5
 
 @attrs.frozen
 class Placement:
-    """Where networks run. ``limit``: bytes that loaded ones may take together."""
+    """Where networks run. ``limit``: bytes that loaded ones may take together. ``flux``: how FLUX runs."""
 
     device: torch.device
     dtype: torch.dtype
     limit: int
+    flux: FluxExecution = attrs.Factory(FluxExecution)
 
 
 def choose_placement() -> Placement:
@@ -116,7 +118,7 @@ class Library:
             controlnet=self._if_here("controlnet_union"),
             redux=self._if_here("redux"),
         )
-        return FluxNetworks(self._shelf, files, self.placement.device, self.placement.dtype)
+        return FluxNetworks(self._shelf, files, self.placement.device, self.placement.dtype, self.placement.flux)
 
     def _if_here(self, entry: str) -> EntryFiles | None:
         return self._store.files(entry) if self.has(entry) else None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kiss3d_backend.networks.checkpoint import Tensors, assign, parameters_on_meta
 from kiss3d_backend.networks.checkpoint.keys import Shape
 from kiss3d_backend.networks.flux.pieces import Piece, Pieces
+from kiss3d_backend.networks.flux.tiles import decode_in_tiles
 from kiss3d_backend.networks.precision import refuse_half_on_cpu
 from kiss3d_protocol.errors import ModelKeysWrong
 
@@ -124,10 +125,16 @@ def encode_picture(model: AutoencoderKL, picture: NDArray[np.uint8], noise: torc
     return (sample - model.config["shift_factor"]) * model.config["scaling_factor"]
 
 
-def decode_latents(model: AutoencoderKL, latents: torch.Tensor) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) uint8 of latents (1, C, h, w). Waits for the device."""
+def decode_latents(model: AutoencoderKL, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) uint8 of latents (1, C, h, w). ``tiled``: see decode_in_tiles. Waits for the device."""
     parameter = next(model.parameters())
     code = latents.float() / model.config["scaling_factor"] + model.config["shift_factor"]
-    decoded = model.decode(code.to(parameter.dtype), return_dict=False)[0]
+    code = code.to(parameter.dtype)
+
+    def decode(code: torch.Tensor) -> torch.Tensor:
+        # diffusers annotates it with a class that no tensor is of.
+        return model.decode(code, return_dict=False)[0]  # pyright: ignore[reportArgumentType]
+
+    decoded = decode_in_tiles(decode, code, pixels_per_latent(model)) if tiled else decode(code)
     unit = (decoded[0].float() / 2 + 0.5).clamp(0, 1)
     return (unit.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()

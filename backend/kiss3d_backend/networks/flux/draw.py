@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.controlnets.controlnet_flux import FluxControlNetModel
-from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 from numpy.typing import NDArray
 from PIL import Image
 
 from kiss3d_backend.networks.flux.autoencoder import decode_latents, encode_picture, pixels_per_latent
+from kiss3d_backend.networks.flux.denoiser import Denoiser
+from kiss3d_backend.networks.flux.execution import CACHE_FROM_STEPS, FluxExecution
+from kiss3d_backend.networks.flux.first_block_cache import FirstBlockCache
 from kiss3d_backend.networks.flux.latents import pack, places, unpack
 from kiss3d_backend.networks.flux.preview import small_picture
 from kiss3d_backend.networks.flux.prompt import PromptEmbeddings, PromptEncoder
@@ -28,7 +30,7 @@ from kiss3d_backend.networks.flux.schedule import (
 )
 from kiss3d_backend.networks.flux.settings import FluxSettings
 from kiss3d_backend.networks.flux.solver import evaluation_sigmas, solve
-from kiss3d_backend.networks.flux.velocity import Control, FluxVelocity, interruptible
+from kiss3d_backend.networks.flux.velocity import Control, FluxVelocity
 from kiss3d_protocol.errors import ParamsInvalid
 
 T = TypeVar("T", covariant=True)
@@ -46,15 +48,17 @@ class Part(Protocol[T]):
 class FluxParts:
     """What a run needs. ``controlnet``, ``redux``: None where the preset goes without.
 
-    ``notes``: sentences for the user about what was loaded; they grow when parts are called for.
+    ``notes``: sentences for the user about what was loaded; they grow when parts are called for. ``execution``: how the
+    run is done; the transformer has been made for it.
     """
 
     prompts: Part[PromptEncoder]
     autoencoder: Part[AutoencoderKL]
-    transformer: Part[FluxTransformer2DModel]
+    transformer: Part[Denoiser]
     controlnet: Part[FluxControlNetModel] | None = None
     redux: Part[Redux] | None = None
     notes: Sequence[str] = ()
+    execution: FluxExecution = attrs.Factory(FluxExecution)
 
 
 @attrs.frozen(eq=False)
@@ -113,7 +117,7 @@ def draw(
     the reference, the noise itself. Raises :class:`ParamsInvalid` for sizes that do not fit the models.
     """
     latents = draw_latents(parts, request, prompt, settings, generator, watcher)
-    return decode_latents(parts.autoencoder(), latents)
+    return decode_latents(parts.autoencoder(), latents, tiled=parts.execution.tiled_decode)
 
 
 @torch.inference_mode()
@@ -149,8 +153,8 @@ def draw_latents(
     watcher.check()
     noise = normal().to(device)
 
-    transformer = parts.transformer()
-    sigmas = run_sigmas(settings, transformer, size[2] // 2 * (size[3] // 2), picture is not None)
+    denoiser = parts.transformer()
+    sigmas = run_sigmas(settings, denoiser.guided, size[2] // 2 * (size[3] // 2), picture is not None)
     start = float(sigmas[0])
     sample = pack(noise if picture is None else start * noise + (1.0 - start) * picture)
 
@@ -166,17 +170,20 @@ def draw_latents(
             control_settings.start,
             control_settings.end,
         )
+    threshold = parts.execution.first_block_cache
     velocity = FluxVelocity(
-        transformer,
+        denoiser,
         prompt,
         places(size[2], size[3]),
         evaluation_sigmas(sigmas, settings.solver),
         settings.guidance,
         control,
+        FirstBlockCache(threshold) if threshold and settings.steps >= CACHE_FROM_STEPS else None,
         watcher.progress,
+        watcher.check,
     )
     steps = len(sigmas) - 1
-    with interruptible(watcher.check, transformer, None if control is None else control.network):
+    with denoiser.run():
         for step in solve(velocity, sample, sigmas, settings.solver):
             sample = step.sample
             every = settings.preview_every
@@ -185,12 +192,12 @@ def draw_latents(
     return unpack(sample, size[2], size[3])
 
 
-def run_sigmas(
-    settings: FluxSettings, transformer: FluxTransformer2DModel, tokens: int, from_picture: bool
-) -> NDArray[np.float32]:
-    """The sigmas of this run, the final 0 included; strength counts only where there is a picture to start from."""
+def run_sigmas(settings: FluxSettings, dev: bool, tokens: int, from_picture: bool) -> NDArray[np.float32]:
+    """The sigmas of this run, the final 0 included; strength counts only where there is a picture to start from.
+
+    ``dev``: whether the model reads a guidance, which schnell does not. ``tokens``: of the picture.
+    """
     spacing = settings.spacing or ("resolution" if settings.solver == "euler" else "static")
-    dev = bool(transformer.config["guidance_embeds"])
     if spacing == "resolution":
         sigmas = flux_sigmas(settings.steps, resolution_shift(tokens) if dev else None)
     else:

@@ -100,17 +100,20 @@ def read_lora(path: Path, transformer: FluxTransformer2DModel) -> Lora:
     return Lora(tensors.source, result, text_names)
 
 
-def set_lora(transformer: FluxTransformer2DModel, name: str, lora: Lora, weight: float = 1.0) -> None:
+def set_lora(
+    transformer: FluxTransformer2DModel, name: str, lora: Lora, weight: float = 1.0, device: torch.device | None = None
+) -> None:
     """Adds ``lora`` times ``weight`` to the layers, in the place of one of the same ``name`` (an identifier).
 
-    Stored weights are not touched; several LoRAs add up.
+    Stored weights are not touched; several LoRAs add up. ``device``: where the transformer computes; None where each
+    layer's weight lies.
     """
     remove_lora(transformer, name)
     for module, factors in lora.layers.items():
         layer = transformer.get_submodule(module)
         assert isinstance(layer, StoredLinear)
-        device = layer.weight.device
-        layer.adapters[name] = LowRank(factors.down.to(device), factors.up.to(device), factors.scale * weight)
+        place = device or layer.weight.device
+        layer.adapters[name] = LowRank(factors.down.to(place), factors.up.to(place), factors.scale * weight)
 
 
 def remove_lora(transformer: FluxTransformer2DModel, name: str) -> None:

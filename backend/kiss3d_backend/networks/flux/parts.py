@@ -7,13 +7,14 @@ import math
 
 import attrs
 import torch
-from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 
 from kiss3d_backend.models.files import EntryFiles
 from kiss3d_backend.networks.checkpoint import Tensors, open_entry
 from kiss3d_backend.networks.flux import controlnet, redux
 from kiss3d_backend.networks.flux.autoencoder import load_autoencoder
+from kiss3d_backend.networks.flux.denoiser import Denoiser, refuse_without_float8
 from kiss3d_backend.networks.flux.draw import FluxParts, Part
+from kiss3d_backend.networks.flux.execution import FluxExecution, device_block_bytes
 from kiss3d_backend.networks.flux.lora import read_lora, remove_lora, set_lora
 from kiss3d_backend.networks.flux.prompt import PromptEncoder, read_clip_tokenizer, read_t5_tokenizer
 from kiss3d_backend.networks.flux.settings import FluxSettings
@@ -53,11 +54,22 @@ class FluxNetworks:
     """The places on ``shelf`` of one FLUX model and of what goes with it; presets that use them share what is loaded.
 
     Nothing is read before a part is called for. ``dtype``: that the networks compute in. The autoencoder does so in
-    float32 on the CPU, where its file is mapped then. Raises :class:`ParamsInvalid` for float16 on the CPU.
+    float32 on the CPU, where its file is mapped then. ``execution``: how the transformer runs. Raises
+    :class:`ParamsInvalid` for float16 on the CPU, and for float8 products on a GPU that has none.
     """
 
-    def __init__(self, shelf: Shelf, files: FluxFiles, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        files: FluxFiles,
+        device: torch.device,
+        dtype: torch.dtype,
+        execution: FluxExecution | None = None,
+    ) -> None:
         refuse_half_on_cpu(device, dtype)
+        self._execution = execution or FluxExecution()
+        if self._execution.products == "scaled":
+            refuse_without_float8(device)
         self._files = files
         name, model = files.model.entry, files.model
         precision = torch.float32 if device.type == "cpu" else dtype
@@ -84,8 +96,8 @@ class FluxNetworks:
         drawing = files.transformer or model
         self._transformer = shelf.add(
             f"{drawing.entry} transformer",
-            lambda: load_transformer(open_flux(drawing).transformer, device, dtype),
-            lambda: stored_bytes(open_flux(drawing).transformer),
+            lambda: load_denoiser(open_flux(drawing).transformer, device, dtype, self._execution),
+            lambda: device_bytes(open_flux(drawing).transformer, self._execution),
         )
         self._controlnet = shelf.add(
             "ControlNet",
@@ -117,7 +129,36 @@ class FluxNetworks:
             None if settings.control is None else self._controlnet,
             None if settings.redux is None else self._redux,
             notes,
+            self._execution,
         )
+
+
+# The weights are loaded in the midst of a drawing, and are the next drawing's too.
+@torch.inference_mode(False)
+@torch.no_grad()
+def load_denoiser(tensors: Tensors, device: torch.device, dtype: torch.dtype, execution: FluxExecution) -> Denoiser:
+    """As load_transformer, for ``execution``: what is streamed goes from the file to host memory, not by the device."""
+    model = load_transformer(tensors, device, dtype, mapped=execution.streamed)
+    return Denoiser(model, execution, device)
+
+
+def device_bytes(tensors: Tensors, execution: FluxExecution) -> int:
+    """What a transformer, ``tensors`` in BFL's names, takes on the device with this execution, from the header."""
+    blocks = block_bytes(tensors)
+    return stored_bytes(tensors) - sum(blocks) + device_block_bytes(blocks, execution)
+
+
+def block_bytes(tensors: Tensors) -> list[int]:
+    """What each block of a transformer, ``tensors`` in BFL's names, takes as it is stored, in the order of work."""
+    sizes: dict[tuple[str, int], int] = {}
+    dtypes = tensors.stored_dtypes
+    for name, shape in tensors.shapes.items():
+        kind, _, rest = name.partition(".")
+        number = rest.partition(".")[0]
+        if kind in ("double_blocks", "single_blocks") and number.isdigit():
+            place = (kind, int(number))
+            sizes[place] = sizes.get(place, 0) + math.prod(shape) * _BYTES.get(dtypes[name], 1)
+    return [sizes[place] for place in sorted(sizes)]
 
 
 def stored_bytes(tensors: Tensors) -> int:
@@ -152,21 +193,20 @@ def _needed(entry: EntryFiles | None, what: str) -> EntryFiles:
 class _WithLoras:
     """The transformer with these LoRAs and no others, whichever preset had it before."""
 
-    def __init__(
-        self, transformer: Part[FluxTransformer2DModel], loras: tuple[_WantedLora, ...], notes: list[str]
-    ) -> None:
+    def __init__(self, transformer: Part[Denoiser], loras: tuple[_WantedLora, ...], notes: list[str]) -> None:
         self._transformer = transformer
         self._loras = loras
         self._notes = notes
 
-    def __call__(self) -> FluxTransformer2DModel:
-        model = self._transformer()
+    def __call__(self) -> Denoiser:
+        denoiser = self._transformer()
+        model = denoiser.model
         for name in _LORAS:
             remove_lora(model, name)
         for wanted in self._loras:
             (path,) = [path for file, path in wanted.files.paths.items() if file.endswith(".safetensors")]
             lora = read_lora(path, model)
-            set_lora(model, wanted.name, lora, wanted.weight)
+            set_lora(model, wanted.name, lora, wanted.weight, denoiser.device)
             if lora.text_encoder_names:
                 note = (
                     f"{len(lora.text_encoder_names)} tensors of {lora.source} are for the text encoders "
@@ -175,7 +215,7 @@ class _WithLoras:
                 _log.warning("%s", note)
                 if note not in self._notes:
                     self._notes.append(note)
-        return model
+        return denoiser
 
     def release(self) -> None:
         self._transformer.release()

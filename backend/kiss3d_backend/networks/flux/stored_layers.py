@@ -32,9 +32,13 @@ class LowRank(nn.Module):
         self.register_buffer("up", up, persistent=False)
         self.scale = scale
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Adds it to ``y`` (..., out), which is changed, for ``x`` (..., in) of the same dtype."""
         down, up = self.get_buffer("down"), self.get_buffer("up")
-        return functional.linear(functional.linear(x, down.to(x.dtype)), up.to(x.dtype)) * self.scale
+        # The narrow product is scaled, not the wide one, and the sum is part of the second product.
+        narrow = functional.linear(x, down.to(x.dtype)) * self.scale
+        y.view(-1, y.shape[-1]).addmm_(narrow.flatten(0, -2), up.to(x.dtype).t())
+        return y
 
 
 class StoredLinear(nn.Module):
@@ -67,7 +71,7 @@ class StoredLinear(nn.Module):
             x = x.to(self.compute_dtype)
         y = self.product(x, self.weight, self._parameters["bias"])
         for adapter in self.adapters.values():
-            y = y + adapter(x)
+            y = adapter(x, y)
         return y
 
 

@@ -113,10 +113,13 @@ def as_diffusers(tensors: Tensors | Mapping[str, torch.Tensor], source: str) -> 
     return Pieces(tensors, pieces)
 
 
-def load_transformer(tensors: Tensors, device: torch.device, dtype: torch.dtype) -> FluxTransformer2DModel:
+def load_transformer(
+    tensors: Tensors, device: torch.device, dtype: torch.dtype, *, mapped: bool = False
+) -> FluxTransformer2DModel:
     """The transformer on ``device``, computing in ``dtype``; linear layers keep the file's dtype.
 
-    ``tensors``: in BFL's names without a prefix. On the CPU weights stay mapped and take no memory of their own. The
+    ``tensors``: in BFL's names without a prefix. On the CPU weights stay mapped and take no memory of their own;
+    ``mapped`` leaves them so whatever the device, for a Denoiser to put them where it wants them. The
     norms of queries and keys are ``dtype``. ``model.config.guidance_embeds`` tells dev from schnell. Raises
     :class:`ModelKeysWrong`, which lists them, for missing, surplus and misshapen tensors, and :class:`ParamsInvalid`
     for float16 on the CPU.
@@ -130,7 +133,7 @@ def load_transformer(tensors: Tensors, device: torch.device, dtype: torch.dtype)
         model,
         converted,
         source=tensors.source,
-        device=device,
+        device="cpu" if mapped else device,
         dtype=lambda name: None if name in stored else dtype,
     )
     return model.eval()

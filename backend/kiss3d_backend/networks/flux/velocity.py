@@ -9,9 +9,10 @@ import attrs
 import numpy as np
 import torch
 from diffusers.models.controlnets.controlnet_flux import FluxControlNetModel
-from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 from numpy.typing import NDArray
 
+from kiss3d_backend.networks.flux.denoiser import Denoiser, Steering
+from kiss3d_backend.networks.flux.first_block_cache import FirstBlockCache
 from kiss3d_backend.networks.flux.prompt import PromptEmbeddings
 from kiss3d_backend.networks.flux.schedule import TIMESTEPS
 
@@ -39,31 +40,37 @@ class FluxVelocity:
     """Call it with a sample (1, N, C) float32 and the number of the evaluation; the velocity is float32.
 
     ``sigmas``: of every evaluation in order. ``places``: (N, 3), see latents.places. ``guidance``: for models that
-    have it. Everything is put on the transformer's device once, here: a call moves nothing and waits for nothing.
-    ``on_evaluation``: called with the number of evaluations done and their total, after each.
+    have it. Everything is put on the transformer's device once, here: a call moves nothing and waits for nothing, but
+    for the one number that ``cache`` decides by. ``on_evaluation``: called with the number of evaluations done and
+    their total, after each. ``check``: called before every block; an error that it raises ends an evaluation midway.
     """
 
     def __init__(
         self,
-        transformer: FluxTransformer2DModel,
+        denoiser: Denoiser,
         prompt: PromptEmbeddings,
         places: torch.Tensor,
         sigmas: NDArray[np.float32],
         guidance: float,
         control: Control | None = None,
+        cache: FirstBlockCache | None = None,
         on_evaluation: Callable[[int, int], None] = lambda done, total: None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         device, dtype = prompt.tokens.device, prompt.tokens.dtype
-        self._transformer = transformer
+        self._denoiser = denoiser
         self._control = control
+        self._cache = cache
         self._on_evaluation = on_evaluation
+        self._check = check
         self._count = len(sigmas)
         self._dtype = dtype
         # In this order and with these roundings the published pipelines hand it over.
         self._times = (torch.from_numpy(sigmas) * TIMESTEPS).to(device).to(dtype) / TIMESTEPS
         self._guidance = torch.full((1,), guidance, dtype=torch.float32, device=device)
         self._mode = torch.full((1, 1), 0 if control is None else control.mode, dtype=torch.long, device=device)
-        self._shared = {
+        self._conditions = denoiser.conditions(prompt, places, self._guidance)
+        self._control_inputs = {
             "pooled_projections": prompt.pooled,
             "encoder_hidden_states": prompt.tokens,
             "txt_ids": torch.zeros(prompt.tokens.shape[1], 3, dtype=dtype, device=device),
@@ -72,37 +79,39 @@ class FluxVelocity:
         }
 
     def __call__(self, sample: torch.Tensor, evaluation: int) -> torch.Tensor:
-        inputs = {
-            **self._shared,
-            "hidden_states": sample.to(self._dtype),
-            "timestep": self._times[evaluation : evaluation + 1],
-        }
+        sample, time = sample.to(self._dtype), self._times[evaluation : evaluation + 1]
         control = self._control
-        steering: dict[str, object] = {}
-        if control is not None and control.steers(evaluation, self._count):
-            blocks, single_blocks = control.network(
-                **inputs,
-                controlnet_cond=control.picture,
-                controlnet_mode=self._mode,
-                conditioning_scale=control.scale,
-                guidance=self._guidance if control.network.config["guidance_embeds"] else None,
-            )
-            steering = {"controlnet_block_samples": blocks, "controlnet_single_block_samples": single_blocks}
-        guided = self._transformer.config["guidance_embeds"]
-        velocity = self._transformer(**inputs, **steering, guidance=self._guidance if guided else None)[0]
+        steers = control is not None and control.steers(evaluation, self._count)
+        velocity = self._denoiser.evaluate(
+            sample,
+            time,
+            self._conditions,
+            (lambda: self._steering(control, sample, time)) if control is not None and steers else None,
+            self._cache,
+            self._check,
+        )
         self._on_evaluation(evaluation + 1, self._count)
         return velocity.float()
 
+    def _steering(self, control: Control, sample: torch.Tensor, time: torch.Tensor) -> Steering:
+        network = control.network
+        with interruptible(self._check, network):
+            double, single = network(
+                **self._control_inputs,
+                hidden_states=sample,
+                timestep=time,
+                controlnet_cond=control.picture,
+                controlnet_mode=self._mode,
+                conditioning_scale=control.scale,
+                guidance=self._guidance if network.config["guidance_embeds"] else None,
+            )
+        return Steering(tuple(double or ()), tuple(single or ()))
+
 
 @contextmanager
-def interruptible(
-    check: Callable[[], None], *networks: FluxTransformer2DModel | FluxControlNetModel | None
-) -> Iterator[None]:
-    """Calls ``check`` before every block of FLUX ``networks``: an error that it raises ends an evaluation midway."""
+def interruptible(check: Callable[[], None], network: FluxControlNetModel) -> Iterator[None]:
+    """Calls ``check`` before every block of the ``network``: an error that it raises ends an evaluation midway."""
     with ExitStack() as hooks:
-        for network in networks:
-            if network is None:
-                continue
-            for block in [*network.transformer_blocks.children(), *network.single_transformer_blocks.children()]:
-                hooks.callback(block.register_forward_pre_hook(lambda module, args: check()).remove)
+        for block in [*network.transformer_blocks.children(), *network.single_transformer_blocks.children()]:
+            hooks.callback(block.register_forward_pre_hook(lambda module, args: check()).remove)
         yield
