@@ -35,6 +35,11 @@ class DataDir:
         return self.root / "artifacts"
 
     @property
+    def reports(self) -> Path:
+        """One folder for each job, with the account of its run."""
+        return self.root / "jobs"
+
+    @property
     def checkpoints(self) -> Path:
         """Results of stages, for jobs that are run again."""
         return self.root / "checkpoints"

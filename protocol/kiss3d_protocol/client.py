@@ -15,7 +15,7 @@ from kiss3d_protocol.address import Address, parse_address
 from kiss3d_protocol.diagnose import diagnose
 from kiss3d_protocol.errors import ConnectionFailed
 from kiss3d_protocol.framing import encode
-from kiss3d_protocol.messages import Attach, Cancel, Choose, ListJobs, Submit, Welcome
+from kiss3d_protocol.messages import Attach, Cancel, Choose, GetReport, ListJobs, Submit, Welcome
 from kiss3d_protocol.models import PullModels
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.session import ClientSession, LinkChanged, LinkState, News
@@ -106,6 +106,12 @@ class Client:
         """Asks for the newest jobs; the answer is a :class:`JobList`. Raises ValueError for a limit out of range."""
         request = ListJobs(limit)
         self._command(lambda: self._session.list_jobs(request.limit))
+
+    def get_report(self, job: str) -> None:
+        """Asks for the report of a job that has ended; the answer is a :class:`ReportFiles` with its two blobs, or a
+        :class:`Refused`. Raises ValueError for what is no job id."""
+        request = GetReport(job)
+        self._command(lambda: self._session.get_report(request.job))
 
     def choose(self, job: str, indices: Sequence[int]) -> None:
         """Chooses among the bundles of a job that waits for it (:class:`BundlesReady`); indices count from 0.

@@ -35,6 +35,7 @@
     │   ├── JobConflict                 job.conflict
     │   ├── QueueFull                   job.queue_full
     │   ├── JobNotWaiting               job.not_waiting
+    │   ├── JobNotEnded                 job.not_ended
     │   ├── JobCancelled                job.cancelled
     │   ├── StageFailed                 job.stage_failed
     │   ├── OutOfMemory                 job.out_of_memory
@@ -278,6 +279,12 @@ class JobNotWaiting(JobError):
     code = "job.not_waiting"
     exit_code = 69
     default_remedy = "Choose while the job shows its bundles, and only once."
+
+
+class JobNotEnded(JobError):
+    code = "job.not_ended"
+    exit_code = 59
+    default_remedy = "Wait for its end, or cancel it."
 
 
 class StageFailed(JobError):

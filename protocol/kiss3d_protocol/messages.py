@@ -21,7 +21,7 @@ from kiss3d_protocol.models import (
     PullProgress,
 )
 from kiss3d_protocol.params import DEFAULT_RECIPE, MAX_BUNDLES, GenerateParams
-from kiss3d_protocol.payloads import ArrayRef, ImageRef, MeshRef, expect_backend_image
+from kiss3d_protocol.payloads import BlobRef, FileRef, ImageRef, MeshRef, expect_backend_image
 from kiss3d_protocol.validation import MAX_NAME as MAX_NAME
 from kiss3d_protocol.validation import MAX_TEXT as MAX_TEXT
 from kiss3d_protocol.validation import amount, finite, fraction, long_text, name_text, not_negative, sha256_text
@@ -186,7 +186,16 @@ class Choose:
     indices: tuple[int, ...] = field(validator=validators.deep_iterable(not_negative, validators.max_len(MAX_BUNDLES)))
 
 
-ClientMessage = Hello | Ping | Submit | Cancel | Attach | ListJobs | Choose | ListModels | PullModels | CancelPull
+@frozen
+class GetReport:
+    """Asks for :class:`ReportFiles` of a job that has ended."""
+
+    job: str = field(validator=job_text)
+
+
+ClientMessage = (
+    Hello | Ping | Submit | Cancel | Attach | ListJobs | Choose | GetReport | ListModels | PullModels | CancelPull
+)
 
 # ---------------------------------------------------------------------------------------------- server
 
@@ -228,6 +237,15 @@ class JobList:
     """The answer to :class:`ListJobs`, newest first."""
 
     jobs: tuple[JobSummary, ...]
+
+
+@frozen
+class ReportFiles:
+    """The answer to :class:`GetReport`: the account of a job for programs (JSON), and for people (a page of HTML)."""
+
+    job: str = field(validator=job_text)
+    data: FileRef
+    page: FileRef
 
 
 @frozen(kw_only=True)
@@ -343,7 +361,7 @@ JobEvent = (
     | Cancelled
 )
 PullMessage = PullProgress | PullFinished | PullFailed | PullCancelled
-ServerMessage = Welcome | Pong | Refused | JobList | ModelList | PullMessage | JobEvent
+ServerMessage = Welcome | Pong | Refused | JobList | ReportFiles | ModelList | PullMessage | JobEvent
 
 TERMINAL_EVENTS = (Finished, Failed, Cancelled)
 """Exactly one of these ends a job."""
@@ -356,6 +374,7 @@ TAGS: dict[type, str] = {
     Attach: "attach",
     ListJobs: "list_jobs",
     Choose: "choose",
+    GetReport: "get_report",
     ListModels: "list_models",
     PullModels: "pull_models",
     CancelPull: "cancel_pull",
@@ -363,6 +382,7 @@ TAGS: dict[type, str] = {
     Pong: "pong",
     Refused: "refused",
     JobList: "job_list",
+    ReportFiles: "report_files",
     ModelList: "model_list",
     PullProgress: "pull_progress",
     PullFinished: "pull_finished",
@@ -382,7 +402,7 @@ TAGS: dict[type, str] = {
 """The value of ``type`` for each class."""
 
 
-def blob_refs(message: object) -> list[ArrayRef | ImageRef]:
+def blob_refs(message: object) -> list[BlobRef]:
     """The descriptors of all blobs that a message carries."""
     match message:
         case Submit(picture=picture, views=views, mesh=mesh):
@@ -393,6 +413,8 @@ def blob_refs(message: object) -> list[ArrayRef | ImageRef]:
         case Preview(image=image):
             return [image]
         case MeshReady(mesh=mesh):
-            return mesh.refs()
+            return [*mesh.refs()]
+        case ReportFiles(data=data, page=page):
+            return [data, page]
         case _:
             return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from math import prod
+from typing import Literal
 
 from attrs import field, frozen, validators
 
@@ -106,6 +107,25 @@ class MeshRef:
         return [ref for ref in (*arrays, self.texture, self.normal_map) if ref is not None]
 
 
+@frozen
+class FileRef:
+    """A file as it lies on the disk, in UTF-8. ``size`` in bytes."""
+
+    blob: int = field(validator=_blob_index)
+    format: Literal["json", "html"]
+    size: int = field(validator=validators.ge(0))
+    sha256: str = field(validator=_sha256)
+
+    @property
+    def nbytes(self) -> int:
+        """The length that the blob must have."""
+        return self.size
+
+
+BlobRef = ArrayRef | ImageRef | FileRef
+"""What describes a blob."""
+
+
 def expect_backend_image(ref: ImageRef) -> None:
     """Raises :class:`MessageMalformed` for a picture of a type that backends do not send."""
     if ref.media_type not in BACKEND_IMAGE_TYPES:
@@ -145,7 +165,7 @@ class BlobWriter:
         return len(self.blobs) - 1
 
 
-def check_blobs(refs: Iterable[ArrayRef | ImageRef], blobs: Sequence[Blob]) -> None:
+def check_blobs(refs: Iterable[BlobRef], blobs: Sequence[Blob]) -> None:
     """Checks that each blob is described once, is there, has its length and its sha256.
 
     Raises :class:`MessageMalformed`. Lengths are compared before anything is hashed.
@@ -155,8 +175,9 @@ def check_blobs(refs: Iterable[ArrayRef | ImageRef], blobs: Sequence[Blob]) -> N
         raise MessageMalformed("The blobs of a message are not those that it describes.")
     for ref in refs:
         length = memoryview(blobs[ref.blob]).nbytes
-        if isinstance(ref, ArrayRef) and ref.nbytes != length:
-            raise MessageMalformed(f"An array of {ref.nbytes} bytes was announced, but {length} came.")
+        if not isinstance(ref, ImageRef) and ref.nbytes != length:
+            what = "An array" if isinstance(ref, ArrayRef) else "A file"
+            raise MessageMalformed(f"{what} of {ref.nbytes} bytes was announced, but {length} came.")
     for ref in refs:
         if sha256_of(blobs[ref.blob]) != ref.sha256:
             raise MessageMalformed("A blob was changed on its way: its sha256 is not the announced one.")

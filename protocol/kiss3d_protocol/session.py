@@ -28,12 +28,14 @@ from kiss3d_protocol.messages import (
     Choose,
     ClientMessage,
     Event,
+    GetReport,
     Hello,
     JobList,
     ListJobs,
     Ping,
     Pong,
     Refused,
+    ReportFiles,
     ServerMessage,
     Submit,
     Welcome,
@@ -136,6 +138,10 @@ class ClientSession:
         """Asks for a job list."""
         self._send_or_keep(ListJobs(limit))
 
+    def get_report(self, job: str) -> None:
+        """Asks for the report of a job that has ended."""
+        self._send_or_keep(GetReport(job))
+
     def choose(self, job: str, indices: Sequence[int]) -> None:
         """Chooses among the bundles of a job; said again after a loss while nothing has answered it."""
         choice = Choose(job, tuple(indices))
@@ -214,6 +220,8 @@ class ClientSession:
                     self._lose(now)
             case JobList() | ModelList():
                 self.news.append(Received(message))
+            case ReportFiles():
+                self.news.append(Received(message, blobs))
             case Event():
                 self._event(message, blobs)
             case _:

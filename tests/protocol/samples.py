@@ -16,6 +16,7 @@ from kiss3d_protocol.messages import (
     Device,
     Failed,
     Finished,
+    GetReport,
     Hello,
     JobList,
     JobReport,
@@ -29,6 +30,7 @@ from kiss3d_protocol.messages import (
     Progress,
     Queued,
     Refused,
+    ReportFiles,
     ServerMessage,
     StageStarted,
     StageTime,
@@ -49,7 +51,7 @@ from kiss3d_protocol.models import (
     PullProgress,
 )
 from kiss3d_protocol.params import GenerateParams
-from kiss3d_protocol.payloads import Blob, BlobWriter, MeshRef
+from kiss3d_protocol.payloads import Blob, BlobWriter, FileRef, MeshRef, sha256_of
 
 JOB = "0b8f7c1e-5a55-4d5e-9b1e-0123456789ab"
 OTHER_JOB = "11111111-2222-4333-8444-555555555555"
@@ -143,6 +145,12 @@ def preview(job: str = JOB, number: int = 3) -> tuple[Preview, list[Blob]]:
     return Preview(job=job, number=number, time=TIME, stage="inflate", image=image), writer.blobs
 
 
+def report_files(job: str = JOB) -> tuple[ReportFiles, list[Blob]]:
+    data, page = b'{"format": 1}', "<!doctype html><p>\u00e9".encode()
+    refs = FileRef(0, "json", len(data), sha256_of(data)), FileRef(1, "html", len(page), sha256_of(page))
+    return ReportFiles(job, *refs), [data, page]
+
+
 def report() -> JobReport:
     return JobReport(
         recipe="draft",
@@ -165,6 +173,7 @@ def client_samples() -> list[Sample]:
         (Attach(JOB, 3), ()),
         (ListJobs(5), ()),
         (Choose(JOB, (0, 2)), ()),
+        (GetReport(JOB), ()),
         (ListModels(), ()),
         (PullModels("fast", ("flux-schnell",)), ()),
         (CancelPull(), ()),
@@ -192,6 +201,7 @@ def server_samples() -> list[Sample]:
         (Pong(INSTANCE), ()),
         (Refused("submit", JOB, "job.conflict", "It is another job.", "Use another id."), ()),
         (JobList((summary,)), ()),
+        report_files(),
         (ModelList((model(),), ("flux-schnell",)), ()),
         (PullProgress("download", "flux-schnell", "flux.safetensors", 200, 17_200, 1024.5, 16.25), ()),
         (PullFinished(("flux-schnell",)), ()),

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from kiss3d_protocol import messages as m
 from kiss3d_protocol import models as model_messages
 from kiss3d_protocol.params import FACES_RANGE, MAX_BUNDLES, MAX_SEED, TEXTURE_SIZES, GenerateParams
-from kiss3d_protocol.payloads import BACKEND_IMAGE_TYPES, IMAGE_TYPES, Blob, BlobWriter, ImageRef, MeshRef
+from kiss3d_protocol.payloads import (
+    BACKEND_IMAGE_TYPES,
+    IMAGE_TYPES,
+    Blob,
+    BlobWriter,
+    FileRef,
+    ImageRef,
+    MeshRef,
+    sha256_of,
+)
 
 jobs = st.uuids().map(str)
 names = st.text(max_size=12) | st.just("é" * m.MAX_NAME)
@@ -162,6 +171,13 @@ def _mesh(draw: st.DrawFn, writer: BlobWriter) -> MeshRef:
     )
 
 
+@st.composite
+def report_files(draw: st.DrawFn) -> tuple[m.ReportFiles, list[Blob]]:
+    data, page = draw(st.binary(max_size=20)), draw(st.binary(max_size=20))
+    refs = FileRef(0, "json", len(data), sha256_of(data)), FileRef(1, "html", len(page), sha256_of(page))
+    return m.ReportFiles(draw(jobs), *refs), [data, page]
+
+
 def _event_fields() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({"job": jobs, "number": counts, "time": floats})
 
@@ -182,6 +198,7 @@ CLIENT = {
     m.Attach: _alone(st.builds(m.Attach, jobs, counts)),
     m.ListJobs: _alone(st.builds(m.ListJobs, st.integers(1, m.MAX_LISTED_JOBS))),
     m.Choose: _alone(st.builds(m.Choose, jobs, st.lists(counts, max_size=MAX_BUNDLES).map(tuple))),
+    m.GetReport: _alone(st.builds(m.GetReport, jobs)),
     m.ListModels: _alone(st.just(m.ListModels())),
     m.PullModels: _alone(st.builds(m.PullModels, st.none() | short_names, models)),
     m.CancelPull: _alone(st.just(m.CancelPull())),
@@ -191,6 +208,7 @@ SERVER = {
     m.Pong: _alone(st.builds(m.Pong, jobs)),
     m.Refused: _alone(st.builds(m.Refused, names, st.none() | jobs, names, texts, texts)),
     m.JobList: _alone(st.builds(m.JobList, st.lists(summaries, max_size=2).map(tuple))),
+    m.ReportFiles: report_files(),
     m.ModelList: _alone(st.builds(m.ModelList, st.lists(model_infos, max_size=2).map(tuple), models)),
     m.PullProgress: _alone(
         st.builds(

@@ -37,6 +37,7 @@ PARTS: dict[str, type] = {
     "note": messages.WarningNote,
     "image": payloads.ImageRef,
     "array": payloads.ArrayRef,
+    "file": payloads.FileRef,
     "mesh": payloads.MeshRef,
 }
 CLASSES: dict[str, type] = {tag: cls for cls, tag in TAGS.items()} | PARTS

@@ -18,9 +18,10 @@ from kiss3d_backend.jobs.book import JobBook, Posted
 from kiss3d_backend.models.offers import check_offer
 from kiss3d_backend.models.overview import model_infos, names_to_pull
 from kiss3d_backend.models.pull_process import PullNotice
+from kiss3d_backend.reports.folder import ReportFolder, file_ref
 from kiss3d_backend.worker.messages import StartJob, WorkerEvent
 from kiss3d_backend.worker.supervisor import Notice, Supervisor, WorkerState
-from kiss3d_protocol.errors import DataDirectoryUnusable, HelloRequired, JobNotWaiting, Kiss3DError
+from kiss3d_protocol.errors import DataDirectoryUnusable, HelloRequired, JobNotEnded, JobNotWaiting, Kiss3DError
 from kiss3d_protocol.framing import decode_client, peek, version_mismatch
 from kiss3d_protocol.inputs import check_inputs
 from kiss3d_protocol.messages import (
@@ -30,6 +31,7 @@ from kiss3d_protocol.messages import (
     Choose,
     ClientMessage,
     Failed,
+    GetReport,
     Hello,
     JobList,
     ListJobs,
@@ -37,6 +39,7 @@ from kiss3d_protocol.messages import (
     Pong,
     PullMessage,
     Refused,
+    ReportFiles,
     ServerMessage,
     Submit,
     Welcome,
@@ -58,6 +61,7 @@ class Broker:
     def __init__(
         self,
         book: JobBook,
+        reports: ReportFolder,
         supervisor: Supervisor,
         pulls: Pulls,
         sessions: Sessions,
@@ -68,6 +72,7 @@ class Broker:
     ) -> None:
         self.sessions = sessions
         self._book = book
+        self._reports = reports
         self._supervisor = supervisor
         self._pulls = pulls
         self._data_dir = data_dir
@@ -138,6 +143,8 @@ class Broker:
                 session.outbox.put(Letter(JobList(jobs)))
             case Choose():
                 self._choose(message)
+            case GetReport():
+                self._report(session, message.job)
             case ListModels():
                 session.outbox.put(Letter(ModelList(model_infos(self._data_dir), self._pulls.entries)))
             case PullModels():
@@ -180,6 +187,13 @@ class Broker:
         if self._book.store.get(choose.job).ended:
             raise JobNotWaiting("The job has ended; there is nothing to choose any more.")
         self._supervisor.choose(choose.job, choose.indices)
+
+    def _report(self, session: Session, job: str) -> None:
+        if not self._book.store.get(job).ended:
+            raise JobNotEnded("The job has not ended, so there is no report yet.")
+        data, page = self._reports.paths(job)
+        files = ReportFiles(job, file_ref(0, "json", data), file_ref(1, "html", page))
+        session.outbox.put(Letter(files, files=(data, page)))
 
     def _pull(self, session: Session, pull: PullModels) -> None:
         self._pulls.ask(names_to_pull(self._data_dir, pull.preset, pull.entries))

@@ -6,6 +6,7 @@ Blobs are not held here: an event names its artifacts, and they are read when it
 from __future__ import annotations
 
 from collections import deque
+from pathlib import Path
 
 from attrs import frozen
 
@@ -17,10 +18,12 @@ MOST_WAITING = 20_000
 
 @frozen
 class Letter:
-    """One message to a client: its envelope (packed already for stored events) and its artifacts."""
+    """One message to a client: its envelope (packed already for stored events), and what its blobs are: artifacts, and
+    behind them other files."""
 
     content: ServerMessage | bytes
     artifacts: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
     @property
     def passing(self) -> tuple[type[ServerMessage], str] | None:

@@ -32,6 +32,7 @@ from kiss3d_backend.jobs.store import JobStore
 from kiss3d_backend.models.offers import preset_offers
 from kiss3d_backend.models.overview import bytes_missing
 from kiss3d_backend.models.pull_process import PullNotice, PullProcess, pull_command
+from kiss3d_backend.reports.folder import ReportFolder
 from kiss3d_backend.worker.supervisor import Notice, Supervisor
 from kiss3d_protocol.address import Address
 from kiss3d_protocol.errors import AddressInUse, AddressInvalid, ArtifactLost, BindRefused
@@ -84,8 +85,9 @@ def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: threading.E
         stack.enter_context(_alive(data.backends, instance))
         store = JobStore(data.database)
         stack.callback(store.close)
-        book = JobBook(store, Artifacts(data.artifacts), instance)
-        server = _Server(config, socket, book, instance)
+        reports = ReportFolder(data.reports)
+        book = JobBook(store, Artifacts(data.artifacts), instance, ended=reports.close)
+        server = _Server(config, socket, book, reports, instance)
         stack.callback(server.close)
         if not config.private:
             book.adopt(lambda backend: _is_dead(data.backends, backend))
@@ -96,7 +98,9 @@ def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: threading.E
 class _Server:
     """The loop: socket to broker, worker's words to broker, outboxes to socket."""
 
-    def __init__(self, config: ServeConfig, socket: zmq.Socket[bytes], book: JobBook, instance: str) -> None:
+    def __init__(
+        self, config: ServeConfig, socket: zmq.Socket[bytes], book: JobBook, reports: ReportFolder, instance: str
+    ) -> None:
         self._config = config
         self._socket = socket
         self._book = book
@@ -120,6 +124,7 @@ class _Server:
         self._pulls = Pulls(lambda names, start: PullProcess([*command, *names], start, self._notify))
         self._broker = Broker(
             book,
+            reports,
             self._supervisor,
             self._pulls,
             Sessions(),
@@ -199,7 +204,8 @@ class _Server:
     def _frames(self, letter: Letter) -> list[Blob]:
         try:
             blobs = load_blobs(self._book.artifacts, letter.artifacts)
-        except ArtifactLost as error:
+            blobs += [path.read_bytes() for path in letter.files]
+        except (ArtifactLost, OSError) as error:
             _log.error("%s", error)
             blobs = []
         if isinstance(letter.content, bytes):

@@ -27,6 +27,8 @@ from kiss3d_protocol.payloads import Blob
 
 MOST_ATTEMPTS = 3
 
+JobEnd = Finished | Failed | Cancelled
+
 
 @attrs.frozen
 class Posted:
@@ -37,7 +39,10 @@ class Posted:
 
 
 class JobBook:
-    """All jobs of one backend ``instance``. Methods return the events that have to be told to clients."""
+    """All jobs of one backend ``instance``. Methods return the events that have to be told to clients.
+
+    ``ended``: told of every job that has ended, before its last event is returned.
+    """
 
     def __init__(
         self,
@@ -46,12 +51,14 @@ class JobBook:
         instance: str,
         *,
         queue: JobQueue | None = None,
+        ended: Callable[[JobRecord, JobEnd], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.store = store
         self.artifacts = artifacts
         self._instance = instance
         self._queue = JobQueue() if queue is None else queue
+        self._ended = ended
         self._clock = clock
         self._progress: dict[str, Progress] = {}
 
@@ -132,6 +139,8 @@ class JobBook:
             numbered = self._number(posted)
         if isinstance(event, Finished | Failed | Cancelled):
             self._progress.pop(job, None)
+            if self._ended is not None:
+                self._ended(self.store.get(job), event)
         return [numbered]
 
     def positions(self) -> list[Posted]:
