@@ -16,6 +16,7 @@ from kiss3d_backend.broker.sessions import Sessions
 from kiss3d_backend.config import DataDir
 from kiss3d_backend.jobs.book import JobBook
 from kiss3d_backend.models.pull_process import STOP_SECONDS, PullNotice, PullProcess, read_line
+from kiss3d_backend.reports.folder import ReportFolder
 from kiss3d_backend.worker.supervisor import Supervisor
 from kiss3d_protocol.errors import ModelDownloadFailed
 from kiss3d_protocol.framing import encode
@@ -78,6 +79,7 @@ class Rig:
         self.pulls = Pulls(self._spawn, lambda: self.now)
         self.broker = Broker(
             book,
+            ReportFolder(data_dir.reports),
             Supervisor(["unused"], lambda _: None),
             self.pulls,
             self.sessions,

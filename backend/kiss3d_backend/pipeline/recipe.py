@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -66,10 +67,14 @@ class Run(Protocol):
 
 
 class Recipe(ABC):
-    """A named way from inputs to a mesh. ``stages``: every stage that may run, once, in that order."""
+    """A named way from inputs to a mesh. ``stages``: every stage that may run, once, in that order.
+
+    ``entries``: by the name of a stage, the catalogue entries whose files it computes with.
+    """
 
     name: str
     stages: tuple[Stage[Any, Any], ...]
+    entries: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     @abstractmethod
     def wire(self, inputs: JobInputs, run: Run) -> Mesh | Mapping[int, Mesh]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
@@ -20,6 +21,10 @@ from kiss3d_backend.stages.texture_shape import TextureShape, ToTexture
 
 if TYPE_CHECKING:
     from kiss3d_backend.networks.library import Library
+
+
+LRM_STAGES: Mapping[str, tuple[str, ...]] = MappingProxyType({"reference_shape": ("lrm",), "coarse": ("lrm",)})
+"""The stages that compute with the LRM, in whichever recipe they are."""
 
 
 class BundleToMesh:

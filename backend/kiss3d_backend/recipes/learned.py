@@ -16,7 +16,7 @@ from kiss3d_backend.networks.library import Library
 from kiss3d_backend.networks.zero123.settings import SamplingSettings
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run
 from kiss3d_backend.pipeline.types import Cutout, Mesh, Picture
-from kiss3d_backend.recipes.bundle_to_mesh import BundleToMesh
+from kiss3d_backend.recipes.bundle_to_mesh import LRM_STAGES, BundleToMesh
 from kiss3d_backend.recipes.reconstruct import RECONSTRUCT_PRESETS, ReconstructSettings
 from kiss3d_backend.stages.caption import Caption
 from kiss3d_backend.stages.generate_bundle import GenerateBundle, ToGenerate
@@ -75,6 +75,13 @@ class _FromBundles(Recipe):
             library.weights(*settings.flux_entries),
         )
         self.rest = BundleToMesh(settings.reconstruct, library, checked=True)
+        self.entries = {
+            **LRM_STAGES,
+            "background": ("birefnet",),
+            "multiview": ("zero123plus", "multiview_unet"),
+            "caption": ("florence2",),
+            "bundle": (*settings.flux_entries, "clip_tokenizer", "t5_tokenizer"),
+        }
 
     def _meshes(self, request: ToGenerate, inputs: JobInputs, run: Run) -> Mapping[int, Mesh]:
         bundles = run.stage(self.generate, request)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run
 from kiss3d_backend.pipeline.types import Mesh
-from kiss3d_backend.recipes.bundle_to_mesh import BundleToMesh
+from kiss3d_backend.recipes.bundle_to_mesh import LRM_STAGES, BundleToMesh
 from kiss3d_backend.recipes.reconstruct import ReconstructSettings
 from kiss3d_backend.stages.bundle_views import BundleFromViews, ToBundle
 from kiss3d_backend.stages.read_bundle import ReadBundle
@@ -37,6 +37,7 @@ class ViewsTo3D(Recipe):
                 library.lrm, weights=library.weights("lrm"), name="reference_shape", title="Reference shape"
             )
             from_views = (self.read_views, self.shape, self.join)
+            self.entries = LRM_STAGES
         self.stages = (self.read, *from_views, *self.rest.stages)
 
     @property

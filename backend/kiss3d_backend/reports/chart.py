@@ -1,4 +1,4 @@
-"""Bars for times and memory as inline SVG. The words beside them are HTML, so that a narrow page leaves them readable."""
+"""Bars for times and memory as inline SVG. The words beside them are HTML, which stays readable on a narrow page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def time_chart(stages: tuple[StageRecord, ...]) -> str:
 
 
 def memory_chart(stages: tuple[StageRecord, ...]) -> str:
-    """A bar for each stage, of the card's memory and then of the machine's: measured, and the outline of what was planned.
+    """A bar for each stage, of the card's memory and then of the machine's: measured, and in outline what was planned.
 
     A kind of memory of which nothing is known in any stage is only named.
     """

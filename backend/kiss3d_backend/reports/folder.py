@@ -67,10 +67,11 @@ class ReportFolder:
         _write(folder / _PAGE, make_page(report, pictures).encode())
 
     def close(self, record: JobRecord, end: Finished | Failed | Cancelled) -> None:
-        """Writes the report of a job that has ended. A disk that is full costs the report and nothing else."""
+        """Writes the report of a job that has ended. What goes wrong with it costs the report and nothing else."""
         try:
             self.save(close_account(record, end, self.read_run(record.job)))
-        except (OSError, ValueError):
+        except Exception:
+            # The broker lives on: a full disk, or a mistake in the page, must not end every other job.
             _log.exception("the report of job %s cannot be written", record.job)
 
     def paths(self, job: str) -> tuple[Path, Path]:

@@ -33,8 +33,8 @@ class StageRecord:
     """One stage. ``started``: when. ``completed``: False for the one in which the job ended early.
 
     ``plan``: by which plan it ran; ``lowered``: how often a lower one was taken because memory had run out.
-    ``planned_*``: what the plan said; ``peak_*``: the most that was measured; ``allocated_vram``: that tensors took of it.
-    ``used``: what of the machine it used, by stable names.
+    ``planned_*``: what the plan said; ``peak_*``: the most that was measured; ``allocated_vram``: what tensors took of
+    it. ``used``: what of the machine it used, by stable names.
     """
 
     stage: str
@@ -149,7 +149,7 @@ class InputsRecord:
 
 @frozen
 class JobPart:
-    """The job as the backend has it. ``attempts``: how often it was begun. ``seconds``: from its last start to its end."""
+    """The job as the backend has it. ``attempts``: how often it was begun. ``seconds``: from its last start on."""
 
     id: str
     name: str

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from kiss3d_backend import __version__
 from kiss3d_backend.config import DataDir
 from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.models.store import ModelStore
+from kiss3d_backend.reports.folder import ReportFolder
 from kiss3d_backend.worker.messages import (
     CancelJob,
     ChooseBundles,
@@ -91,6 +93,9 @@ class Worker:
         self._recipes = recipes
         self._jobs: queue.SimpleQueue[StartJob] = queue.SimpleQueue()
         self._controls: dict[str, JobControl] = {}
+        self._reports = ReportFolder(data_dir.reports)
+        self._store = lambda: ModelStore(data_dir.root)
+        self._jobs_done = 0
 
     def read(self, stdin: BinaryIO) -> None:
         """Reads orders until the broker is gone, then ends the process. Runs on a thread of its own."""
@@ -115,6 +120,7 @@ class Worker:
             start = self._jobs.get()
             self._pipe.event(self._run_job(start, self._controls[start.job]))
             del self._controls[start.job]
+            self._jobs_done += 1
 
     def _run_job(self, start: StartJob, control: JobControl) -> JobEvent:
         params = start.params
@@ -134,10 +140,19 @@ class Worker:
         from kiss3d_backend.pipeline.checkpoints import FolderCheckpoints
         from kiss3d_backend.pipeline.recipe import recipe_key
         from kiss3d_backend.pipeline.runner import run_recipe
+        from kiss3d_backend.worker.account import AccountSink
         from kiss3d_backend.worker.inputs import read_inputs
         from kiss3d_backend.worker.memory_meter import ProcessMeter
         from kiss3d_backend.worker.sink import PipeSink
 
+        account = AccountSink(
+            start.job,
+            PipeSink(start.job, self._pipe.event, self._artifacts),
+            self._reports,
+            self._store,
+            versions,
+            self._jobs_done,
+        )
         try:
             recipe = self._recipes.get(recipe_key(start.params.recipe, start.params.preset))
             if recipe is None:
@@ -145,10 +160,17 @@ class Worker:
                     f"This worker has no recipe '{start.params.recipe}' for the preset '{start.params.preset}'."
                 )
             inputs = read_inputs(start.params, start.inputs, self._artifacts)
-            sink = PipeSink(start.job, self._pipe.event, self._artifacts)
+            account.begin(recipe)
             checkpoints = FolderCheckpoints(self._checkpoints)
             return run_recipe(
-                recipe, inputs, sink, control.cancel, checkpoints, choices=control.choices, meter=ProcessMeter()
+                recipe,
+                inputs,
+                account,
+                control.cancel,
+                checkpoints,
+                choices=control.choices,
+                meter=ProcessMeter(),
+                stage_ended=account.stage_ended,
             )
         except Kiss3DError:
             raise
@@ -158,6 +180,8 @@ class Worker:
             # Outside a stage: a full disk while a mesh is stored, for example.
             _log.exception("job %s", start.job)
             raise StageFailed(f"The job failed: {type(error).__name__}: {error}") from error
+        finally:
+            account.end(hurry=control.cancel.is_set())
 
 
 def _job_report(start: StartJob, report: RunReport) -> JobReport:
@@ -224,6 +248,7 @@ def main() -> None:
     threading.Thread(target=_beat, args=(pipe,), name="heartbeat", daemon=True).start()
     # The pipeline's own modules are imported before the worker calls itself ready: the first job must not wait.
     importlib.import_module("kiss3d_backend.pipeline.runner")
+    importlib.import_module("kiss3d_backend.worker.account")
     importlib.import_module("kiss3d_backend.worker.inputs")
     importlib.import_module("kiss3d_backend.worker.memory_meter")
     importlib.import_module("kiss3d_backend.worker.sink")
