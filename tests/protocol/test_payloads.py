@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 
 from kiss3d_protocol.errors import MessageMalformed, MessageTooLarge
-from kiss3d_protocol.payloads import MAX_BLOBS, ArrayRef, BlobWriter, ImageRef, MeshRef, check_blobs, sha256_of
+from kiss3d_protocol.payloads import MAX_BLOBS, ArrayRef, BlobWriter, FileRef, ImageRef, MeshRef, check_blobs, sha256_of
 
 
 def test_a_writer_numbers_its_blobs_and_describes_them() -> None:
@@ -92,6 +93,13 @@ def test_check_blobs_compares_lengths_and_sums() -> None:
         check_blobs(refs, [blobs[0], bytes([1]) + bytes(11)])
     with pytest.raises(MessageMalformed, match="sha256"):
         check_blobs(refs, [b"gnp", blobs[1]])
+
+
+def test_check_blobs_compares_the_size_of_a_file() -> None:
+    file = FileRef(0, "html", 5, sha256_of(b"<p>x"))
+    with pytest.raises(MessageMalformed, match="A file of 5 bytes was announced, but 4 came"):
+        check_blobs([file], [b"<p>x"])
+    check_blobs([attrs.evolve(file, size=4)], [b"<p>x"])
 
 
 def test_a_mesh_names_its_descriptors_and_needs_uvs_for_their_indices() -> None:

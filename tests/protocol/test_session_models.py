@@ -13,12 +13,14 @@ from tests.protocol.samples import (
     OTHER_JOB,
     bundles_ready,
     model,
+    report_files,
     submit,
     welcome,
 )
 from tests.protocol.test_session import HELLO, Rig, progress, stage
 
-from kiss3d_protocol.messages import Attach, Choose, PresetOffer, Refused
+from kiss3d_protocol.framing import encode
+from kiss3d_protocol.messages import Attach, Choose, GetReport, PresetOffer, Refused
 from kiss3d_protocol.models import (
     CancelPull,
     ListModels,
@@ -29,7 +31,7 @@ from kiss3d_protocol.models import (
     PullModels,
     PullProgress,
 )
-from kiss3d_protocol.session import LinkChanged, LinkState
+from kiss3d_protocol.session import LinkChanged, LinkState, Received
 
 PULL = PullModels("fast")
 COMING = PullProgress("download", "flux", "flux.safetensors", 1, 2, 3.0, 4.0)
@@ -41,6 +43,17 @@ def test_a_model_list_is_handed_on() -> None:
     assert rig.sent() == [ListModels()]
     rig.hear(ModelList((model(),)))
     assert rig.news() == [ModelList((model(),))]
+
+
+def test_a_report_is_handed_on_with_its_files() -> None:
+    rig = Rig(connected=True)
+    rig.session.get_report(JOB)
+    assert rig.sent() == [GetReport(JOB)]
+    message, blobs = report_files()
+    rig.session.receive(encode(message, blobs), 0.0)
+    (received,) = rig.session.news
+    assert isinstance(received, Received) and received.message == message
+    assert [bytes(blob) for blob in received.blobs] == blobs
 
 
 @pytest.mark.parametrize("end", [PullFinished(("flux",)), PullFailed("model.gated", "No.", "Accept."), PullCancelled()])
