@@ -48,7 +48,8 @@
     │   ├── BindRefused                 backend.bind_refused
     │   ├── AddressInUse                backend.address_in_use
     │   ├── DataDirectoryUnusable       backend.data_directory
-    │   └── EnginePartMissing           backend.part_missing
+    │   ├── EnginePartMissing           backend.part_missing
+    │   └── MemoryTooSmall              backend.memory_too_small
     ├── MeshError
     │   ├── MeshFileMissing             mesh.missing
     │   ├── MeshFileUnreadable          mesh.unreadable
@@ -401,6 +402,12 @@ class EnginePartMissing(BackendError):
     code = "backend.part_missing"
     exit_code = 75
     default_remedy = "Install it into the backend's environment: pip install 'kiss3d[gpu]'."
+
+
+class MemoryTooSmall(BackendError):
+    code = "backend.memory_too_small"
+    exit_code = 76
+    default_remedy = "Choose a lighter preset, raise --vram-budget, or close other programs that use the graphics card."
 
 
 class ModelError(Kiss3DError):

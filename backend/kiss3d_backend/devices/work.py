@@ -28,9 +28,6 @@ _TRANSFORMER = 17.2
 """Of a hidden state of all tokens: in a block, the state itself, its norm, query, key and value before and after they
 are joined and turned, and the MLP's four widths."""
 
-_TRANSFORMER_WEIGHT = 3 * 5
-"""Times the squared width: the largest matrix of a block, while it is widened to two bytes, and the modulation's."""
-
 _UNET = 531 * MIB
 """Zero123++'s UNet at 128 x 128 latents, two of them, after its pass over the condition, in two bytes a number."""
 
@@ -46,8 +43,9 @@ _FLORENCE = 300 * MIB
 """220 MiB in the image encoder; the keys and values of three beams, which are copied when beams change places."""
 
 _REDUX = 20 * MIB
-_T5_STATES = 15
-"""Of a hidden state of 4096; the widened matrices of one feed-forward layer come on top, one of them in float32."""
+_T5_STATES, _T5_WIDTH, _T5_HEADS = 15.5, 4096, 64
+"""Hidden states of a feed-forward layer; the positions' bias is a number for each pair of tokens and head. The matrix
+of the last product is widened to float32."""
 
 _T5_LAYER = 4096 * 10240
 
@@ -64,7 +62,7 @@ def vae_decode(width: int, height: int, compute: Compute, *, tiled: bool = False
     """An autoencoder's decoder for a picture of so many pixels; in tiles also the picture's strips that are kept."""
     if tiled:
         # Decoded tiles wait, three channels each, until they are blended.
-        kept = 4 * 3 * width * height * element(compute)
+        kept = 2 * 3 * width * height * element(compute)
         return vae_decode(min(TILE, width), min(TILE, height), compute) + kept
     return (_DECODE + _DECODE_LAYOUT) * VAE_CHANNELS * width * height * element(compute)
 
@@ -109,8 +107,8 @@ def caption(compute: Compute) -> int:
 
 
 def text_encoders(text_tokens: int, compute: Compute) -> int:
-    states = _T5_STATES * text_tokens * 4096 * element(compute)
-    return states + _T5_LAYER * (element(compute) + 4)
+    states = _T5_STATES * text_tokens * _T5_WIDTH * element(compute)
+    return int(states) + _T5_HEADS * text_tokens**2 * element(compute) + _T5_LAYER * 4
 
 
 def redux(compute: Compute) -> int:
