@@ -21,7 +21,9 @@ ROUND = 512
 class _FusedAttention(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.nn.functional.scaled_dot_product_attention:
-            query, _, value = (*args, *((kwargs or {}).get(name) for name in ("query", "key", "value")[len(args) :]))[:3]
+            query, _, value = (*args, *((kwargs or {}).get(name) for name in ("query", "key", "value")[len(args) :]))[
+                :3
+            ]
             rows = query.new_empty(query.shape[:-1], dtype=torch.float32)
             out = query.new_empty((*query.shape[:-1], value.shape[-1]))
             del rows

@@ -6,12 +6,14 @@ order in which they are called for.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import frozen
 
 from kiss3d_backend.devices import work
 from kiss3d_backend.devices.components import ComponentName
 from kiss3d_backend.devices.flux_shape import FluxShape
-from kiss3d_backend.devices.precision import Compute
+from kiss3d_backend.devices.precision import Compute, Products
 from kiss3d_backend.devices.workload import Workload
 
 MIB = 2**20
@@ -19,15 +21,15 @@ MIB = 2**20
 
 @frozen
 class Phase:
-    """``uses``: networks. ``vram``: bytes of work on the device beside their weights; ``ram``: in the processor's memory.
-    ``last``: its networks are not needed again in this job, and go at once unless they are kept.
+    """``uses``: networks. ``vram``: bytes of work on the device beside their weights. ``ram``: in the processor's.
+    ``done``: those that are not needed again in this stage, and go after the phase unless they are kept.
     """
 
     name: str
     uses: tuple[ComponentName, ...] = ()
     vram: int = 0
     ram: int = 0
-    last: bool = False
+    done: tuple[ComponentName, ...] = ()
 
 
 @frozen
@@ -48,10 +50,12 @@ _ENGINE = 900 * MIB
 """The mesh engine's arrays and compiled code; an estimate."""
 
 
-def demands(recipe: str, workload: Workload, compute: Compute, *, tiled: bool) -> tuple[StageDemand, ...]:
+def demands(
+    recipe: str, workload: Workload, compute: Compute, products: Products, *, tiled: bool
+) -> tuple[StageDemand, ...]:
     """Of the stages that load networks or use the device, in order. ``tiled``: bundles are decoded in tiles."""
     shape = FluxShape(guided=workload.guided)
-    drawing = StageDemand("bundle", _bundle(workload, shape, compute, tiled=tiled))
+    drawing = StageDemand("bundle", _bundle(workload, shape, compute, products, tiled=tiled))
     ends = (
         StageDemand("coarse", _shape(compute)),
         StageDemand("refine", (Phase("refine", (), work.refine(), _ENGINE),)),
@@ -89,16 +93,25 @@ def _shape(compute: Compute) -> tuple[Phase, ...]:
     return (Phase("shape", ("lrm",), work.lrm(compute), _ENGINE),)
 
 
-def _bundle(workload: Workload, shape: FluxShape, compute: Compute, *, tiled: bool) -> tuple[Phase, ...]:
+def _bundle(
+    workload: Workload, shape: FluxShape, compute: Compute, products: Products, *, tiled: bool
+) -> tuple[Phase, ...]:
     width, height = workload.width, workload.height
-    phases = [Phase("read", ("flux text encoders",), work.text_encoders(workload.text_tokens, compute), _PICTURES, True)]
+    phases = [
+        Phase(
+            "read",
+            ("flux text encoders",),
+            work.text_encoders(workload.text_tokens, compute),
+            _PICTURES,
+            ("flux text encoders",),
+        )
+    ]
     if workload.redux:
-        phases.append(Phase("look", ("redux",), work.redux(compute), _PICTURES, True))
+        phases.append(Phase("look", ("redux",), work.redux(compute), _PICTURES, ("redux",)))
     autoencoder: tuple[ComponentName, ...] = ("flux autoencoder",)
     if workload.reference:
-        phases.append(Phase("encode", autoencoder, work.vae_encode(width, height, compute, tiled=tiled), _PICTURES))
-    evaluating = work.transformer(shape, workload.tokens, compute)
-    steered = work.steering(shape, workload, compute) if workload.control else 0
+        phases.append(Phase("encode", autoencoder, work.vae_encode(width, height, compute), _PICTURES))
+    evaluating = work.transformer(shape, workload.tokens, compute, products, steered=workload.control)
     together: tuple[ComponentName, ...] = (
         *autoencoder,
         "flux transformer",
@@ -106,6 +119,18 @@ def _bundle(workload: Workload, shape: FluxShape, compute: Compute, *, tiled: bo
     )
     # Previews decode a sixteenth of the picture while no evaluation runs.
     preview = work.vae_decode(width // 4, height // 4, compute)
-    phases.append(Phase("draw", together, max(evaluating + steered, preview), _PICTURES))
-    phases.append(Phase("decode", autoencoder, work.vae_decode(width, height, compute, tiled=tiled), _PICTURES))
+    phases.append(Phase("draw", together, max(evaluating, preview), _PICTURES))
+    decoding = work.vae_decode(width, height, compute, tiled=tiled)
+    phases.append(Phase("decode", autoencoder, decoding, _PICTURES, ("flux transformer", "controlnet")))
     return tuple(phases)
+
+
+def used_in(needed: Iterable[StageDemand]) -> tuple[ComponentName, ...]:
+    """Every network, in the order in which they are first called for."""
+    return tuple(dict.fromkeys(name for demand in needed for phase in demand.phases for name in phase.uses))
+
+
+def work_of(needed: Iterable[StageDemand], name: ComponentName) -> int:
+    """The most of the phases in which the network is called for last: its place has room for them."""
+    phases = (phase for demand in needed for phase in demand.phases if phase.uses[-1:] == (name,))
+    return max((phase.vram for phase in phases), default=0)

@@ -27,8 +27,8 @@ class FluxShape:
 
     @property
     def double_block(self) -> int:
-        """Parameters of one: for each of two streams the modulation (6 d), query, key, value, output, and an MLP of 4 d,
-        all with biases, and the norms of queries and keys."""
+        """Parameters of one: for each of two streams the modulation (6 d), query, key, value, output and an MLP of 4 d,
+        with biases, and the norms of queries and keys."""
         d = self.width
         return 2 * (6 * d * d + 4 * d * d + 8 * d * d + (6 + 4 + 5) * d + 2 * self.head_width)
 

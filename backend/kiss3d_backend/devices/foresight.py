@@ -13,8 +13,8 @@ from kiss3d_backend.devices.room import Place, releases
 
 @frozen
 class Foreseen:
-    """Of one stage. ``device``: the most bytes of weights and work at once where networks compute. ``host``: the most of
-    what lies in the processor's memory beside that. ``loads``: in order."""
+    """Of one stage. ``device``: the most bytes of weights and work at once where networks compute. ``host``: the most
+    that lies in the processor's memory beside that. ``loads``: in order."""
 
     stage: str
     device: int
@@ -40,8 +40,8 @@ def foresee(
 ) -> tuple[list[Foreseen], list[str]]:
     """Each stage in turn, and what is loaded after the last, the one that was used longest ago first.
 
-    ``places``: of the networks, as large as the allocator makes them. ``host``: bytes of each in the processor's memory.
-    ``loaded``: what is there before.
+    ``places``: of the networks, as large as the allocator makes them. ``host``: bytes of each in the processor's
+    memory. ``loaded``: what is there before.
     """
     there = [places[name] for name in loaded if name in places]
     foreseen: list[Foreseen] = []
@@ -50,17 +50,18 @@ def foresee(
         loads: list[ComponentName] = []
         for phase in demand.phases:
             work = int(phase.vram * memory.work)
-            for name in phase.uses or ("",):
-                wanted = places[name] if name else Place("", 0, work)
-                going = releases(there, wanted, limit)
+            if not phase.uses:
+                going = releases(there, Place("", 0, work), limit)
                 there = [place for place in there if place not in going]
-                if name:
-                    if wanted not in there:
-                        loads.append(name)
-                    there = [place for place in there if place != wanted] + [wanted]
-            most = max(most, sum(place.nbytes for place in there) + work)
+            for name in phase.uses:
+                going = releases(there, places[name], limit)
+                if places[name] not in there:
+                    loads.append(name)
+                there = [place for place in there if place not in going and place.name != name] + [places[name]]
+            # Whoever called for a network still holds it, also when the shelf let it go.
+            held = there + [places[name] for name in phase.uses if places[name] not in there]
+            most = max(most, sum(place.nbytes for place in held) + work)
             most_host = max(most_host, sum(host.get(place.name, 0) for place in there) + phase.ram)
-            if phase.last:
-                there = [place for place in there if place.keep or place.name not in phase.uses]
+            there = [place for place in there if place.keep or place.name not in phase.done]
         foreseen.append(Foreseen(demand.stage, most, most_host, tuple(loads)))
     return foreseen, [place.name for place in there]

@@ -1,4 +1,4 @@
-"""How a machine runs a recipe: where each network is and how precise, and what memory each stage will take. No torch."""
+"""How a machine runs a recipe: where each network is and how precise, and what memory each stage takes. No torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from attrs import field, frozen
 
 from kiss3d_backend.devices.budget import Budget
 from kiss3d_backend.devices.components import ComponentName
+from kiss3d_backend.devices.demand import StageDemand
+from kiss3d_backend.devices.foresight import Memory
 from kiss3d_backend.devices.precision import Compute, Precision, Products
 from kiss3d_backend.devices.room import Place
 
@@ -21,7 +23,9 @@ comes back from its file, which the system keeps in memory where it can. process
 @frozen
 class ComponentPlan:
     """One network. Bytes: ``device``: of weights on the device; ``host``: in the processor's memory, without mapped
-    files. ``work``: the most that it needs on the device beside them. ``resident_blocks``: of a streamed one."""
+    files. ``work``: the most that it needs on the device beside them. ``kept``: it stays loaded between jobs.
+    ``resident_blocks``: of a streamed one, those that are on the device.
+    """
 
     name: ComponentName
     precision: Precision
@@ -29,12 +33,8 @@ class ComponentPlan:
     device: int
     host: int
     work: int
+    kept: bool
     resident_blocks: int = 0
-
-    @property
-    def kept(self) -> bool:
-        """Whether it stays between jobs."""
-        return self.residence in ("resident", "streamed")
 
 
 @frozen
@@ -55,18 +55,22 @@ class StagePlan:
 @frozen
 class Plan:
     """``name``: tells it from the plans above and below it. ``budget``: None without a card. ``limit``: bytes that
-    networks and their work may take where they compute. ``places``: of the networks there, as the shelf has them.
-    ``cold``, ``warm``: the stages of a first job, and of the next one like it."""
+    networks and their work may take where they compute. ``memory``: how the allocator there is counted. ``places``: of
+    the networks, as the shelf has them. ``demands``: what was planned for. ``cold``, ``warm``: the stages of a first
+    job, and of the next one like it.
+    """
 
     name: str
     device: Literal["cuda", "cpu"]
     budget: Budget | None
     limit: int
+    memory: Memory
     compute: Compute
     products: Products
     tiled_decode: bool
     components: Mapping[ComponentName, ComponentPlan] = field(converter=dict[ComponentName, ComponentPlan])
     places: Mapping[str, Place] = field(converter=dict[str, Place])
+    demands: tuple[StageDemand, ...]
     cold: tuple[StagePlan, ...]
     warm: tuple[StagePlan, ...]
 

@@ -8,25 +8,25 @@ kernels; what is added for it says so.
 from __future__ import annotations
 
 from kiss3d_backend.devices.flux_shape import FluxShape
-from kiss3d_backend.devices.precision import BYTES, Compute
-from kiss3d_backend.devices.workload import Workload
+from kiss3d_backend.devices.precision import BYTES, Compute, Products
 
 MIB = 2**20
 
 VAE_CHANNELS = 128
 """Of the finest level of both autoencoders."""
 
-TILE = 512
-"""Pixels of a side of a tile, when a picture is decoded in tiles."""
+TILE = 768
+"""Pixels of a side of a tile, when a bundle is decoded in tiles."""
 
 _DECODE, _ENCODE = 6, 5
 _DECODE_LAYOUT, _ENCODE_LAYOUT = 2, 1
 """Of the finest level's size. The layouts are an allowance: convolutions may hold a copy of their input and output in
 the order that the hardware multiplies in."""
 
-_TRANSFORMER = 17.2
-"""Of a hidden state of all tokens: in a block, the state itself, its norm, query, key and value before and after they
-are joined and turned, and the MLP's four widths."""
+_WIDENED, _SCALED, _STEERED = 17.3, 22.3, 40.3
+"""Of a hidden state of all tokens, in a block: the state itself, its norm, query, key and value before and after they
+are turned, and the MLP's four widths; scaled products round copies of what they multiply. A ControlNet keeps fifteen
+residuals and runs while the transformer's own states wait."""
 
 _UNET = 531 * MIB
 """Zero123++'s UNet at 128 x 128 latents, two of them, after its pass over the condition, in two bytes a number."""
@@ -59,33 +59,22 @@ def element(compute: Compute) -> int:
 
 
 def vae_decode(width: int, height: int, compute: Compute, *, tiled: bool = False) -> int:
-    """An autoencoder's decoder for a picture of so many pixels; in tiles also the picture's strips that are kept."""
-    if tiled:
-        # Decoded tiles wait, three channels each, until they are blended.
-        kept = 2 * 3 * width * height * element(compute)
-        return vae_decode(min(TILE, width), min(TILE, height), compute) + kept
+    """An autoencoder's decoder for a picture of so many pixels; in tiles, with the picture that they are laid into."""
+    if tiled and width * height > TILE * TILE:
+        laid = 4 * width * height * BYTES["float32"]
+        return vae_decode(min(TILE, width), min(TILE, height), compute) + laid
     return (_DECODE + _DECODE_LAYOUT) * VAE_CHANNELS * width * height * element(compute)
 
 
-def vae_encode(width: int, height: int, compute: Compute, *, tiled: bool = False) -> int:
+def vae_encode(width: int, height: int, compute: Compute) -> int:
     """As :func:`vae_decode`, for the encoder."""
-    if tiled:
-        return vae_encode(min(TILE, width), min(TILE, height), compute)
     return (_ENCODE + _ENCODE_LAYOUT) * VAE_CHANNELS * width * height * element(compute)
 
 
-def transformer(shape: FluxShape, tokens: int, compute: Compute) -> int:
-    """One evaluation of FLUX's transformer, beside its weights as they are stored."""
-    state = tokens * shape.width * element(compute)
-    return int(_TRANSFORMER * state)
-
-
-def steering(shape: FluxShape, workload: Workload, compute: Compute) -> int:
-    """What a ControlNet needs on top of the transformer: its residuals, 5 double and 10 single ones, of the picture's
-    tokens; its own blocks come before the transformer's, in the same memory, but for the state that waits."""
-    residual = workload.image_tokens * shape.width * element(compute)
-    waiting = 2 * workload.tokens * shape.width * element(compute)
-    return 15 * residual + waiting
+def transformer(shape: FluxShape, tokens: int, compute: Compute, products: Products, *, steered: bool = False) -> int:
+    """One evaluation of FLUX's transformer, beside its weights as they are stored; ``steered``: by a ControlNet."""
+    factor = _SCALED if products == "scaled" else _WIDENED
+    return int(max(factor, _STEERED if steered else 0.0) * tokens * shape.width * element(compute))
 
 
 def unet(side: int, compute: Compute) -> int:

@@ -13,8 +13,8 @@ from kiss3d_protocol.errors import PresetUnknown
 
 @frozen
 class Workload:
-    """``text_tokens``: of the long prompt. ``evaluations``: of FLUX's transformer. ``guided``: FLUX.1-dev. ``loras``: how
-    many. ``control``, ``redux``: whether they steer. ``reference``: whether a bundle is encoded to start from.
+    """``text_tokens``: of the long prompt. ``evaluations``: of FLUX's transformer. ``guided``: FLUX.1-dev. ``loras``:
+    how many. ``control``, ``redux``: whether they steer. ``reference``: whether a bundle is encoded to start from.
     ``width``, ``height``: of the bundle, pixels. ``views_side``: of the picture of the imagined views, pixels.
     """
 
