@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -229,34 +230,34 @@ def test_change_is_relative_and_against_the_last_that_was_computed() -> None:
 # Compilation.
 
 
-def test_each_kind_of_block_is_compiled_once(models: Models, load: Load) -> None:
+def test_each_kind_of_block_is_compiled_once_from_the_second_run_on(
+    models: Models, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     graphs: list[int] = []
 
     def count(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
         graphs.append(1)
         return graph.forward
 
+    monkeypatch.setattr(Denoiser, "compile", partialmethod(Denoiser.compile, count))
     torch._dynamo.reset()
-    denoiser = load(attrs.evolve(STREAMED, resident_blocks=1))
-    expected = latents(models, denoiser)
-    denoiser.compile(count)
-    torch.testing.assert_close(latents(models, denoiser), expected, rtol=1e-4, atol=1e-4)
-    latents(models, denoiser)
-    assert len(graphs) == 2, "one double and one single, streamed or not"
+    denoiser = load(FluxExecution(compiled=True, streamed=True, resident_blocks=1))
+    block = denoiser.model.transformer_blocks[0]
+    seen: list[tuple[bool, bool]] = []
+
+    def conditions(self: Denoiser, *inputs: Any) -> Any:
+        found = original(self, *inputs)
+        seen.append((block._compiled_call_impl is not None, isinstance(found.rotation, tuple)))
+        return found
+
+    original = Denoiser.conditions
+    monkeypatch.setattr(Denoiser, "conditions", conditions)
+    drawn = [latents(models, denoiser) for _ in range(3)]
+    assert seen == [(False, False), (True, True), (True, True)], "compiled blocks know no complex numbers"
+    torch.testing.assert_close(drawn[0], drawn[1], rtol=1e-4, atol=1e-4)
+    assert torch.equal(drawn[1], drawn[2])
+    assert len(graphs) == 2, "one for double blocks and one for single ones, streamed or not"
     torch._dynamo.reset()
-
-
-def test_the_first_run_does_not_wait_for_a_compiler(
-    models: Models, load: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compiled: list[str] = []
-    monkeypatch.setattr(Denoiser, "compile", lambda self: compiled.append("now"))
-    denoiser = load(FluxExecution(compiled=True))
-    latents(models, denoiser)
-    assert compiled == []
-    latents(models, denoiser)
-    latents(models, denoiser)
-    assert compiled == ["now"]
 
 
 @pytest.mark.parametrize("back_end", ["cudnn", "flash", "efficient", "math"])
@@ -322,6 +323,19 @@ def test_a_picture_in_tiles_is_drawn(models: Models, load: Load) -> None:
         prompt = embed(parts, request, SMALL, torch.float32)
         pictures.append(draw(parts, request, prompt, SMALL, torch.Generator().manual_seed(1)))
     assert (pictures[0] == pictures[1]).mean() > 0.99, "one tile is the whole here, up to the order of its sums"
+
+
+def test_pictures_of_other_numbers_are_told_apart_and_those_of_other_places_are_not() -> None:
+    plain = FluxExecution()
+    same = [STREAMED, FluxExecution(compiled=True), FluxExecution(attention="math"), FluxExecution(first_block_cache=0)]
+    assert {execution.results for execution in same} == {plain.results}
+    others = [
+        FluxExecution(products="scaled"),
+        FluxExecution(products="scaled", activation_scale="row"),
+        FluxExecution(first_block_cache=0.1),
+        FluxExecution(tiled_decode=True),
+    ]
+    assert len({execution.results for execution in [plain, *others]}) == 5
 
 
 @pytest.mark.parametrize(

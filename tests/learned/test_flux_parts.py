@@ -8,11 +8,13 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tests.fakes.tiny import flux as tiny
 from tests.learned.flux_models import CPU, SIZE
 
-from kiss3d_backend.networks.flux.parts import FluxFiles, FluxNetworks, stored_bytes
+from kiss3d_backend.networks.flux.execution import FluxExecution
+from kiss3d_backend.networks.flux.parts import FluxFiles, FluxNetworks, device_bytes, stored_bytes
+from kiss3d_backend.networks.flux.residency import StreamedBlocks
 from kiss3d_backend.networks.flux.settings import ControlSettings, FluxSettings
 from kiss3d_backend.networks.flux.single_file import open_flux
 from kiss3d_backend.networks.flux.stored_layers import StoredLinear
@@ -104,3 +106,30 @@ def test_bytes_are_those_of_the_tensors(files: FluxFiles) -> None:
     file = open_flux(files.model)
     for part in (file.transformer, file.part("clip"), file.part("t5"), file.part("vae")):
         assert stored_bytes(part) == sum(tensor.nbytes for tensor in part.values())
+
+
+def test_the_transformers_place_has_room_for_its_loras_and_streamed_blocks_take_none(files: FluxFiles) -> None:
+    def room(files: FluxFiles, **execution: Any) -> int:
+        parts = FluxNetworks(Shelf(1), files, CPU, torch.float32, FluxExecution(**execution)).parts(RICH)
+        return parts.transformer._transformer.nbytes()  # type: ignore[attr-defined]
+
+    tensors = open_flux(files.model).transformer
+    assert files.lora is not None
+    assert files.turbo is not None
+    loras = sum(
+        tensor.nbytes
+        for entry in (files.lora, files.turbo)
+        for path in entry.paths.values()
+        for tensor in load_file(path).values()
+    )
+    assert room(files) == stored_bytes(tensors) + loras
+    assert room(files, streamed=True) == device_bytes(tensors, FluxExecution(streamed=True)) + loras < room(files)
+
+
+def test_a_streamed_transformer_draws_from_the_shelf(files: FluxFiles) -> None:
+    networks = FluxNetworks(Shelf(10**12), files, CPU, torch.float32, FluxExecution(streamed=True, tiled_decode=True))
+    parts = networks.parts(RICH)
+    assert parts.execution.tiled_decode
+    denoiser = parts.transformer()
+    assert isinstance(denoiser._blocks, StreamedBlocks)
+    assert _loras(denoiser.model) == {"kiss3dgen": {0.5}, "turbo": {0.5}}

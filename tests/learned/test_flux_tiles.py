@@ -6,14 +6,15 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.fakes.tiny import flux as tiny
 from torch.nn import functional
 
-from kiss3d_backend.networks.flux.autoencoder import load_autoencoder
+from kiss3d_backend.networks.flux.autoencoder import encode_picture, load_autoencoder
 from kiss3d_backend.networks.flux.single_file import open_flux
-from kiss3d_backend.networks.flux.tiles import decode_in_tiles, starts
+from kiss3d_backend.networks.flux.tiles import in_tiles, starts
 
 
 def code(height: int, width: int) -> torch.Tensor:
@@ -31,7 +32,7 @@ def test_what_looks_no_further_than_the_seams_is_decoded_alike(height: int, widt
     """Where no tile's rim (of 2 pixels) has a share, tiles are exact; at the rims the share is small."""
     latents = code(height, width)
     decode = convolutions(2)
-    whole, tiled = decode(latents), decode_in_tiles(decode, latents, 2, side=12, overlap=4)
+    whole, tiled = decode(latents), in_tiles(decode, latents, made_cell=2, side=12, overlap=4)
     assert tiled.shape == whole.shape
     wrong = ((tiled - whole).abs() > 1e-4 * whole.abs().max()).any(dim=1)[0]
     tops, lefts = starts(height, 12, 4), starts(width, 12, 4)
@@ -52,7 +53,7 @@ def test_what_looks_no_further_than_the_seams_is_decoded_alike(height: int, widt
 def test_without_normalisation_at_hand_pointwise_decoders_are_exact_everywhere() -> None:
     latents = code(50, 70)
     decode = convolutions(0)
-    torch.testing.assert_close(decode_in_tiles(decode, latents, 2, side=16, overlap=5), decode(latents))
+    torch.testing.assert_close(in_tiles(decode, latents, made_cell=2, side=16, overlap=5), decode(latents))
 
 
 @pytest.mark.parametrize("length", [1, 95, 96, 97, 128, 176, 177, 256, 1000])
@@ -80,7 +81,7 @@ def test_the_autoencoder_in_tiles_is_near_the_whole(tmp_path: Path) -> None:
     latents = code(24, 48)
     with torch.inference_mode():
         whole = decode(latents)
-        tiled = decode_in_tiles(decode, latents, 2, side=20, overlap=8)
+        tiled = in_tiles(decode, latents, made_cell=2, side=20, overlap=8)
     assert set(sizes[1:]) == {(20, 20)}
     assert len(sizes) == 1 + 2 * 4
     error = (tiled - whole).abs()
@@ -88,3 +89,16 @@ def test_the_autoencoder_in_tiles_is_near_the_whole(tmp_path: Path) -> None:
     # No seam: neighbouring pixels differ as they do in the whole.
     steps = [(picture[..., 1:] - picture[..., :-1]).abs().mean(dim=(0, 1, 2)) for picture in (tiled, whole)]
     assert (steps[0] / steps[1]).max() < 1.5
+
+
+def test_encoding_in_tiles_is_decoding_the_other_way_round(tmp_path: Path) -> None:
+    means = in_tiles(lambda pixels: functional.avg_pool2d(pixels, 2), code(60, 70), cell=2, side=12, overlap=3)
+    torch.testing.assert_close(means, functional.avg_pool2d(code(60, 70), 2))
+    model = load_autoencoder(open_flux(tiny.write_single_file(tmp_path)).part("vae"), torch.device("cpu"))
+    picture = np.random.default_rng(1).integers(0, 256, (2 * 100, 2 * 20, 3), dtype=np.uint8)
+    noise = torch.zeros(1, 4, 100, 20)
+    with torch.inference_mode():
+        whole, tiled = (encode_picture(model, picture, noise, tiled=tiled) for tiled in (False, True))
+    assert whole.shape == tiled.shape
+    assert not torch.equal(whole, tiled)
+    assert (tiled - whole).abs().mean() < 0.1 * whole.std()

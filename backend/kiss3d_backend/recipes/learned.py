@@ -72,7 +72,7 @@ class _FromBundles(Recipe):
             settings.flux,
             lambda: library.flux(settings.flux_entry, settings.flux),
             library.placement.dtype,
-            library.weights(*settings.flux_entries),
+            f"{library.weights(*settings.flux_entries)} {library.placement.flux.results}",
         )
         self.rest = BundleToMesh(settings.reconstruct, library, checked=True)
         self.entries = {

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kiss3d_backend.networks.checkpoint import Tensors, assign, parameters_on_meta
 from kiss3d_backend.networks.checkpoint.keys import Shape
 from kiss3d_backend.networks.flux.pieces import Piece, Pieces
-from kiss3d_backend.networks.flux.tiles import decode_in_tiles
+from kiss3d_backend.networks.flux.tiles import in_tiles
 from kiss3d_backend.networks.precision import refuse_half_on_cpu
 from kiss3d_protocol.errors import ModelKeysWrong
 
@@ -111,22 +111,32 @@ def pixels_per_latent(model: AutoencoderKL) -> int:
     return 2 ** (len(model.config["block_out_channels"]) - 1)
 
 
-def encode_picture(model: AutoencoderKL, picture: NDArray[np.uint8], noise: torch.Tensor) -> torch.Tensor:
+def encode_picture(
+    model: AutoencoderKL, picture: NDArray[np.uint8], noise: torch.Tensor, *, tiled: bool = False
+) -> torch.Tensor:
     """Latents (1, C, H / f, W / f) float32 of a picture (H, W, 3) uint8.
 
     ``noise``: standard normal, of the latents' shape, float32, on any device: the code is a sample of the encoder's
-    distribution.
+    distribution. ``tiled``: see :func:`~kiss3d_backend.networks.flux.tiles.in_tiles`.
     """
     parameter = next(model.parameters())
     pixels = torch.from_numpy(np.ascontiguousarray(picture)).to(parameter.device)
-    scaled = (pixels.permute(2, 0, 1)[None].float() / 255.0) * 2.0 - 1.0
-    code = model.encode(scaled.to(parameter.dtype), return_dict=False)[0]
-    sample = code.mean.float() + code.std.float() * noise.to(parameter.device)
-    return (sample - model.config["shift_factor"]) * model.config["scaling_factor"]
+    scaled = ((pixels.permute(2, 0, 1)[None].float() / 255.0) * 2.0 - 1.0).to(parameter.dtype)
+
+    def spread(pixels: torch.Tensor) -> torch.Tensor:
+        code = model.encode(pixels, return_dict=False)[0]
+        return torch.cat([code.mean, code.std], dim=1)
+
+    found = in_tiles(spread, scaled, cell=pixels_per_latent(model)) if tiled else spread(scaled)
+    mean, deviation = found.float().chunk(2, dim=1)
+    return (mean + deviation * noise.to(parameter.device) - model.config["shift_factor"]) * model.config[
+        "scaling_factor"
+    ]
 
 
 def decode_latents(model: AutoencoderKL, latents: torch.Tensor, *, tiled: bool = False) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) uint8 of latents (1, C, h, w). ``tiled``: see decode_in_tiles. Waits for the device."""
+    """The picture (H, W, 3) uint8 of latents (1, C, h, w). ``tiled``: as :func:`encode_picture`. Waits for the
+    device."""
     parameter = next(model.parameters())
     code = latents.float() / model.config["scaling_factor"] + model.config["shift_factor"]
     code = code.to(parameter.dtype)
@@ -135,6 +145,6 @@ def decode_latents(model: AutoencoderKL, latents: torch.Tensor, *, tiled: bool =
         # diffusers annotates it with a class that no tensor is of.
         return model.decode(code, return_dict=False)[0]  # pyright: ignore[reportArgumentType]
 
-    decoded = decode_in_tiles(decode, code, pixels_per_latent(model)) if tiled else decode(code)
+    decoded = in_tiles(decode, code, made_cell=pixels_per_latent(model)) if tiled else decode(code)
     unit = (decoded[0].float() / 2 + 0.5).clamp(0, 1)
     return (unit.permute(1, 2, 0) * 255).round().to(torch.uint8).cpu().numpy()

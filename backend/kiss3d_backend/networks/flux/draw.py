@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
@@ -32,6 +33,8 @@ from kiss3d_backend.networks.flux.settings import FluxSettings
 from kiss3d_backend.networks.flux.solver import evaluation_sigmas, solve
 from kiss3d_backend.networks.flux.velocity import Control, FluxVelocity
 from kiss3d_protocol.errors import ParamsInvalid
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T", covariant=True)
 
@@ -144,7 +147,7 @@ def draw_latents(
                 f"A bundle to start from is {picture.shape[1]} x {picture.shape[0]} pixels, "
                 f"and {settings.width} x {settings.height} are to be drawn."
             )
-        return encode_picture(autoencoder, picture, normal()).to(device)
+        return encode_picture(autoencoder, picture, normal(), tiled=parts.execution.tiled_decode).to(device)
 
     control_settings = None if request.steering is None else settings.control
     steering = None if control_settings is None or request.steering is None else pack(encoded(request.steering))
@@ -171,24 +174,27 @@ def draw_latents(
             control_settings.end,
         )
     threshold = parts.execution.first_block_cache
-    velocity = FluxVelocity(
-        denoiser,
-        prompt,
-        places(size[2], size[3]),
-        evaluation_sigmas(sigmas, settings.solver),
-        settings.guidance,
-        control,
-        FirstBlockCache(threshold) if threshold and settings.steps >= CACHE_FROM_STEPS else None,
-        watcher.progress,
-        watcher.check,
-    )
+    cache = None if threshold is None or settings.steps < CACHE_FROM_STEPS else FirstBlockCache(threshold)
     steps = len(sigmas) - 1
     with denoiser.run():
+        velocity = FluxVelocity(
+            denoiser,
+            prompt,
+            places(size[2], size[3]),
+            evaluation_sigmas(sigmas, settings.solver),
+            settings.guidance,
+            control,
+            cache,
+            watcher.progress,
+            watcher.check,
+        )
         for step in solve(velocity, sample, sigmas, settings.solver):
             sample = step.sample
             every = settings.preview_every
             if every and (step.number + 1) % every == 0 and step.number + 1 < steps:
                 watcher.preview(small_picture(autoencoder, unpack(step.estimate, size[2], size[3])))
+    if cache is not None:
+        _log.info("the first-block cache left out %d of %d evaluations", cache.skipped, velocity.count)
     return unpack(sample, size[2], size[3])
 
 

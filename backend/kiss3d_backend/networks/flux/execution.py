@@ -31,7 +31,8 @@ class FluxExecution:
     Linux alone). ``first_block_cache``: None, or the relative change of the first block's residual below which an
     evaluation takes the other blocks' work from an earlier one; for runs of at least CACHE_FROM_STEPS steps.
     ``compiled``: blocks are compiled from the second run on; needs Triton on CUDA. ``attention``: which of torch's
-    kernels is asked first. ``tiled_decode``: the picture is decoded in tiles that overlap.
+    kernels is asked first. ``tiled_decode``: the picture is decoded, and reference pictures encoded, in tiles that
+    overlap.
     """
 
     streamed: bool = False
@@ -44,6 +45,14 @@ class FluxExecution:
         default="default", validator=attrs.validators.in_(("default", "cudnn", "flash", "efficient", "math"))
     )
     tiled_decode: bool = False
+
+    @property
+    def results(self) -> str:
+        """What tells the pictures of this execution from those of others, beyond rounding."""
+        told = [self.products, *([self.activation_scale] if self.products == "scaled" else [])]
+        if self.first_block_cache:
+            told.append(f"cache {self.first_block_cache:g}")
+        return " ".join([*told, *(["tiled"] if self.tiled_decode else [])])
 
 
 def streamed_blocks(block_bytes: Sequence[int], resident: int) -> frozenset[int]:

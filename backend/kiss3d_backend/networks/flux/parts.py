@@ -9,7 +9,7 @@ import attrs
 import torch
 
 from kiss3d_backend.models.files import EntryFiles
-from kiss3d_backend.networks.checkpoint import Tensors, open_entry
+from kiss3d_backend.networks.checkpoint import Tensors, open_entry, open_tensors
 from kiss3d_backend.networks.flux import controlnet, redux
 from kiss3d_backend.networks.flux.autoencoder import load_autoencoder
 from kiss3d_backend.networks.flux.denoiser import Denoiser, refuse_without_float8
@@ -97,7 +97,7 @@ class FluxNetworks:
         self._transformer = shelf.add(
             f"{drawing.entry} transformer",
             lambda: load_denoiser(open_flux(drawing).transformer, device, dtype, self._execution),
-            lambda: device_bytes(open_flux(drawing).transformer, self._execution),
+            lambda: device_bytes(open_flux(drawing).transformer, self._execution) + _lora_bytes(files),
         )
         self._controlnet = shelf.add(
             "ControlNet",
@@ -182,6 +182,12 @@ def _wanted_loras(files: FluxFiles, settings: FluxSettings) -> tuple[_WantedLora
         for name, entry, weight in zip(_LORAS, entries, weights, strict=True)
         if weight
     )
+
+
+def _lora_bytes(files: FluxFiles) -> int:
+    """Of all LoRAs together: they lie on the device beside the transformer."""
+    paths = [path for entry in (files.lora, files.turbo) if entry is not None for path in entry.paths.values()]
+    return sum(stored_bytes(open_tensors(path)) for path in paths if path.suffix == ".safetensors")
 
 
 def _needed(entry: EntryFiles | None, what: str) -> EntryFiles:

@@ -1,4 +1,4 @@
-"""Decoding a large picture tile by tile, which takes the memory of one tile."""
+"""A large picture through the autoencoder tile by tile, which takes the memory of one tile."""
 
 from __future__ import annotations
 
@@ -9,36 +9,41 @@ import torch
 
 SIDE = 96
 OVERLAP = 16
-"""Latents: a bundle of 256 x 128 is six tiles, which at its widest layer take a third of the memory of the whole."""
+"""Latents: a bundle of 256 x 128 is six tiles, each of which takes little more than a quarter of the whole's memory."""
 
 
-def decode_in_tiles(
-    decode: Callable[[torch.Tensor], torch.Tensor],
-    code: torch.Tensor,
-    scale: int,
+def in_tiles(
+    work: Callable[[torch.Tensor], torch.Tensor],
+    given: torch.Tensor,
+    cell: int = 1,
+    made_cell: int = 1,
     side: int = SIDE,
     overlap: int = OVERLAP,
 ) -> torch.Tensor:
-    """As ``decode`` of ``code`` (1, C, h, w): (1, 3, h * scale, w * scale) float32, from squares of ``side`` latents.
+    """As ``work(given)`` in float32, put together from squares of ``side`` latents.
 
-    Neighbours share at least ``overlap`` latents, over which one fades linearly into the other. A decoder that
-    normalises sees a tile's own mean and spread, so a tile is nearly, not quite, what the whole has there.
+    ``given``: (1, C, h * cell, w * cell), made into (1, D, h * made_cell, w * made_cell): encoding has the pixels of a
+    latent as ``cell`` and 1 as ``made_cell``, decoding the other way round. Neighbours share at least ``overlap``
+    latents, over which one fades linearly into the other. Work that normalises sees a tile's own mean and spread, so a
+    tile is nearly, not quite, what the whole has there.
     """
-    tops, lefts = (starts(length, side, overlap) for length in code.shape[2:])
-    height, width = (min(side, length) for length in code.shape[2:])
-    size = (code.shape[2] * scale, code.shape[3] * scale)
-    result = torch.zeros((1, 3, *size), device=code.device)
-    total = torch.zeros((1, 1, *size), device=code.device)
+    rows, columns = (length // cell for length in given.shape[2:])
+    tops, lefts = starts(rows, side, overlap), starts(columns, side, overlap)
+    height, width = min(side, rows), min(side, columns)
+    total = torch.zeros((1, 1, rows * made_cell, columns * made_cell), device=given.device)
+    result = total
     for top in tops:
         for left in lefts:
-            tile = decode(code[:, :, top : top + height, left : left + width]).float()
+            tile = work(given[:, :, _span(top, height, cell), _span(left, width, cell)]).float()
             weight = torch.outer(
-                _weights(top, tops, height, scale, code.device), _weights(left, lefts, width, scale, code.device)
+                _weights(top, tops, height, made_cell, given.device),
+                _weights(left, lefts, width, made_cell, given.device),
             )
-            rows = slice(top * scale, (top + height) * scale)
-            columns = slice(left * scale, (left + width) * scale)
-            result[:, :, rows, columns] += tile * weight
-            total[:, :, rows, columns] += weight
+            if result is total:
+                result = total.repeat(1, tile.shape[1], 1, 1)
+            there = (..., _span(top, height, made_cell), _span(left, width, made_cell))
+            result[there] += tile * weight
+            total[there] += weight
     return result / total
 
 
@@ -50,15 +55,19 @@ def starts(length: int, side: int, overlap: int) -> list[int]:
     return [round(number * (length - side) / (count - 1)) for number in range(count)]
 
 
-def _weights(start: int, all_starts: list[int], side: int, scale: int, device: torch.device) -> torch.Tensor:
-    """(side * scale,): 1, falling linearly towards 0 where another tile lies too."""
+def _span(start: int, length: int, cell: int) -> slice:
+    return slice(start * cell, (start + length) * cell)
+
+
+def _weights(start: int, all_starts: list[int], side: int, cell: int, device: torch.device) -> torch.Tensor:
+    """(side * cell,): 1, falling linearly towards 0 where another tile lies too."""
     place = all_starts.index(start)
-    weights = torch.ones(side * scale, device=device)
+    weights = torch.ones(side * cell, device=device)
     if place > 0:
-        shared = (all_starts[place - 1] + side - start) * scale
+        shared = (all_starts[place - 1] + side - start) * cell
         weights[:shared] = _ramp(shared, device)
     if place + 1 < len(all_starts):
-        shared = (start + side - all_starts[place + 1]) * scale
+        shared = (start + side - all_starts[place + 1]) * cell
         weights[-shared:] = _ramp(shared, device).flip(0)
     return weights
 

@@ -42,7 +42,8 @@ class FluxVelocity:
     ``sigmas``: of every evaluation in order. ``places``: (N, 3), see latents.places. ``guidance``: for models that
     have it. Everything is put on the transformer's device once, here: a call moves nothing and waits for nothing, but
     for the one number that ``cache`` decides by. ``on_evaluation``: called with the number of evaluations done and
-    their total, after each. ``check``: called before every block; an error that it raises ends an evaluation midway.
+    their total, ``count``, after each. ``check``: called before every block; an error that it raises ends an
+    evaluation midway.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class FluxVelocity:
         self._cache = cache
         self._on_evaluation = on_evaluation
         self._check = check
-        self._count = len(sigmas)
+        self.count = len(sigmas)
         self._dtype = dtype
         # In this order and with these roundings the published pipelines hand it over.
         self._times = (torch.from_numpy(sigmas) * TIMESTEPS).to(device).to(dtype) / TIMESTEPS
@@ -81,7 +82,7 @@ class FluxVelocity:
     def __call__(self, sample: torch.Tensor, evaluation: int) -> torch.Tensor:
         sample, time = sample.to(self._dtype), self._times[evaluation : evaluation + 1]
         control = self._control
-        steers = control is not None and control.steers(evaluation, self._count)
+        steers = control is not None and control.steers(evaluation, self.count)
         velocity = self._denoiser.evaluate(
             sample,
             time,
@@ -90,7 +91,7 @@ class FluxVelocity:
             self._cache,
             self._check,
         )
-        self._on_evaluation(evaluation + 1, self._count)
+        self._on_evaluation(evaluation + 1, self.count)
         return velocity.float()
 
     def _steering(self, control: Control, sample: torch.Tensor, time: torch.Tensor) -> Steering:
