@@ -103,6 +103,7 @@ def generate(
     faces: int | None = None,
     texture_size: int | None = None,
     bundle_seed: int | None = None,
+    write_prompt: bool = False,
 ) -> bpy.types.Object:
     """Makes an object from a picture, a prompt, a mesh or views, and waits for it.
 
@@ -112,6 +113,7 @@ def generate(
     round by 90 degrees each; a ``mesh`` with them is the coarse one to start from.
 
     ``seed`` and ``bundle_seed``: 0 to 2³²-1; another ``bundle_seed`` draws another bundle of the same imagined views.
+    ``write_prompt``: let the backend's chat model rewrite the prompt, or the caption where there is none.
     ``faces``: triangles of the result, 100 to 1,000,000; ``texture_size``: 1024, 2048 or 4096 pixels; None leaves them
     to the preset. ``size``: length of the longest side in scene units. ``location``: where the middle of the base
     stands, default the 3D cursor. ``on_progress`` gets every new :class:`JobState` (``fraction``, ``eta_seconds``,
@@ -134,6 +136,7 @@ def generate(
         faces=faces,
         texture_size=texture_size,
         bundle_seed=bundle_seed,
+        write_prompt=write_prompt,
     )
     return job.wait(timeout)
 
@@ -153,10 +156,11 @@ def submit(
     faces: int | None = None,
     texture_size: int | None = None,
     bundle_seed: int | None = None,
+    write_prompt: bool = False,
 ) -> JobHandle:
     """As :func:`generate`, but returns at once. The backend does one job after the other."""
     context = bpy.context
-    params = make_params(preset, seed, prompt, faces, texture_size, bundle_seed)
+    params = make_params(preset, seed, prompt, faces, texture_size, bundle_seed, write_prompt)
     if not 0 < size < math.inf:
         raise ParamsInvalid(f"The size {size} is not a length greater than 0.")
     inputs = _take(picture, mesh, views, prompt)

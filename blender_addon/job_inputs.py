@@ -50,6 +50,7 @@ def make_params(
     faces: int | None = None,
     texture_size: int | None = None,
     bundle_seed: int | None = None,
+    write_prompt: bool = False,
 ) -> GenerateParams:
     """The settings of a job with one bundle. Raises :class:`ParamsInvalid` for what is out of range."""
     for name, value in (("seed", seed), ("bundle seed", 0 if bundle_seed is None else bundle_seed)):
@@ -62,7 +63,15 @@ def make_params(
     if texture_size is not None and texture_size not in TEXTURE_SIZES:
         sizes = ", ".join(str(size) for size in TEXTURE_SIZES)
         raise ParamsInvalid(f"The texture size {texture_size} is none of {sizes}.")
-    return GenerateParams(preset, seed, prompt=prompt, faces=faces, texture_size=texture_size, bundle_seed=bundle_seed)
+    return GenerateParams(
+        preset,
+        seed,
+        prompt=prompt,
+        faces=faces,
+        texture_size=texture_size,
+        bundle_seed=bundle_seed,
+        write_prompt=write_prompt,
+    )
 
 
 def make_submit(job: str, name: str, inputs: JobInputs, params: GenerateParams) -> tuple[Submit, list[Blob]]:

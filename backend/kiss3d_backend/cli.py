@@ -63,6 +63,9 @@ def generate(
     view: Annotated[
         list[Path] | None, typer.Option(metavar="PNG", help="A view; four times, from the front and going round.")
     ] = None,
+    write_prompt: Annotated[
+        bool, typer.Option("--write-prompt", help="Let a chat model rewrite the prompt, or the caption.")
+    ] = False,
     preset: Annotated[str, typer.Option(help="draft, fast, balanced or quality.")] = DEFAULT_PRESET,
     seed: Annotated[int, typer.Option(help=f"0 to {MAX_SEED}.")] = 0,
     faces: Annotated[int | None, typer.Option(help="Triangles of the result.")] = None,
@@ -94,6 +97,7 @@ def generate(
             bundle_seed=bundle_seed,
             bundles=bundles,
             choose=chosen is not None,
+            write_prompt=write_prompt,
         )
     except ValueError as error:
         raise ParamsInvalid(

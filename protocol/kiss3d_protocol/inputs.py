@@ -51,6 +51,11 @@ def check_inputs(submit: Submit) -> None:
         if use == "refused" and given[name]:
             remedy = f"Leave the {name} out, or choose another recipe."
             raise ParamsInvalid(f"The recipe '{recipe}' takes no {name}.", remedy)
+    if submit.params.write_prompt and takes.prompt == "refused":
+        raise ParamsInvalid(
+            f"The recipe '{recipe}' draws nothing from words: there is no prompt to write.",
+            "Switch the prompt writer off, or choose another recipe.",
+        )
     if takes.views == "needed":
         _check_views(submit)
 

@@ -61,6 +61,7 @@ class GenerateParams:
     triangles of the result, and ``texture_size``: pixels on a side; None leaves them to the preset. ``bundles``: how
     many bundles are made, with seeds that follow ``bundle_seed``, or ``seed`` where that is None: another one draws
     other bundles of the same imagined views; ``choose``: wait until somebody chooses among them.
+    ``write_prompt``: let a chat model on the backend's machine rewrite the prompt, or the caption where there is none.
     """
 
     preset: str = field(default=DEFAULT_PRESET, validator=validators.max_len(64))
@@ -77,3 +78,4 @@ class GenerateParams:
     bundle_seed: int | None = field(
         default=None, validator=validators.optional([validators.ge(0), validators.le(MAX_SEED)])
     )
+    write_prompt: bool = False

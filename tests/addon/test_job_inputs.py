@@ -78,9 +78,10 @@ def test_settings_out_of_range(wrong: dict[str, Any]) -> None:
 
 
 def test_settings_arrive() -> None:
-    params = make_params("fast", 3, "a chair", 5000, 2048, 9)
-    expected = GenerateParams("fast", 3, prompt="a chair", faces=5000, texture_size=2048, bundle_seed=9)
-    assert params == expected
+    params = make_params("fast", 3, "a chair", 5000, 2048, 9, write_prompt=True)
+    assert params == GenerateParams(
+        "fast", 3, prompt="a chair", faces=5000, texture_size=2048, bundle_seed=9, write_prompt=True
+    )
 
 
 def test_mesh_travels_y_up_and_comes_back_as_it_was() -> None:

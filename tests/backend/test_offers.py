@@ -13,6 +13,7 @@ from kiss3d_backend.commands.model_findings import model_findings
 from kiss3d_backend.commands.preset_findings import preset_findings
 from kiss3d_backend.models import offers
 from kiss3d_backend.models.amounts import amount_text
+from kiss3d_backend.models.catalogue_reader import shipped_catalogue
 from kiss3d_backend.models.offers import check_offer, preset_offers
 from kiss3d_backend.models.overview import model_infos, names_to_pull
 from kiss3d_backend.recipes import RECIPES, WorkerRecipes
@@ -20,6 +21,7 @@ from kiss3d_protocol.errors import (
     CatalogueInvalid,
     Kiss3DError,
     ModelFileMissing,
+    ParamsInvalid,
     PresetUnknown,
     RecipeUnavailable,
 )
@@ -110,12 +112,29 @@ def test_views_need_no_models(tmp_path: Path) -> None:
         check_offer(GenerateParams("draught", recipe="views_to_3d"), tmp_path)
 
 
+def test_the_prompt_writer_needs_its_model(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offers, "check_preset", lambda name, data_dir: None)
+    asked = GenerateParams("fast", recipe="text_to_3d", prompt="a chair", write_prompt=True)
+    with pytest.raises(ModelFileMissing, match="rewrites prompts") as caught:
+        check_offer(asked, data)
+    assert f"kiss3d models pull {offers.PROMPT_WRITER}" in caught.value.remedy
+    with (data / "models.toml").open("a", encoding="utf-8") as file:
+        file.write(f"\n[{offers.PROMPT_WRITER}]\nlocal = 'writer'\n")
+    entry = shipped_catalogue().entries[offers.PROMPT_WRITER]
+    for name in (file.path for file in entry.files):
+        path = data / "writer" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    check_offer(asked, data)
+
+
 @pytest.mark.parametrize(
     ("params", "error"),
     [
         ({"preset": "draught"}, PresetUnknown),
         ({"preset": "quality"}, ModelFileMissing),
         ({"preset": "draft", "recipe": "text_to_3d"}, RecipeUnavailable),
+        ({"preset": "draft", "write_prompt": True}, ParamsInvalid),
     ],
 )
 def test_what_cannot_run_is_refused(tmp_path: Path, params: dict[str, Any], error: type[Kiss3DError]) -> None:

@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {"faces": 2000, "texture_size": 1024}
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    return machine_with(["fast"], tmp_path_factory.mktemp("machine"))
+    return machine_with(["fast", "prompt_writer"], tmp_path_factory.mktemp("machine"))
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +110,10 @@ def test_no_stage_raised_a_warning_of_a_library(machine: Machine, from_picture: 
 
 
 def test_words(backend: BackendProcess) -> None:
-    events = events_of(backend, JobFiles(), GenerateParams("fast", 5, prompt="a red chair", **SMALL))
+    asked = GenerateParams("fast", 5, prompt="a red chair", write_prompt=True, **SMALL)
+    events = events_of(backend, JobFiles(), asked)
     check_events(events)
-    assert stages(events)[0] == "bundle"
+    assert stages(events)[:2] == ["prompt", "bundle"]
 
 
 def kiss3d(machine: Machine, *arguments: object) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from skimage.measure import marching_cubes
 
 from kiss3d_backend.mesh.edges import is_closed
+from kiss3d_backend.mesh.marching_cubes import zero_surface
 from kiss3d_backend.mesh.remesh.remesh import WorkingMesh, remesh
 from kiss3d_backend.mesh.types import Mesh
 
@@ -97,7 +97,7 @@ def meshed(field: Field, cells: int) -> Mesh:
     grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
     # No sample on the surface itself: two crossings at one point would make triangles without an area.
     values = field(grid).reshape((cells + 1,) * 3).astype(np.float32) + 1e-5
-    vertices, faces, _, _ = marching_cubes(values, 0.0, allow_degenerate=False)
+    vertices, faces = zero_surface(values, degenerate=False)
     vertices = vertices / cells * (axis[-1] - axis[0]) + axis[0]
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     vertices = (vertices - (low + high) / 2) / (high - low).max()

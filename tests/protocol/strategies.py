@@ -40,6 +40,7 @@ params = st.builds(
     bundle_seed=st.none() | st.integers(0, MAX_SEED),
     bundles=st.integers(1, MAX_BUNDLES),
     choose=st.booleans(),
+    write_prompt=st.booleans(),
 )
 models = st.lists(names, max_size=3).map(tuple)
 notes = st.builds(m.WarningNote, names, texts, texts)

@@ -316,6 +316,13 @@ def test_finished_views_leave_nothing_to_choose(asked: dict[str, Any]) -> None:
         check_inputs(messages.Submit(JOB, "x", GenerateParams(recipe="views_to_3d", **asked), None, (image,)))
 
 
+def test_finished_views_need_no_prompt_writer() -> None:
+    image = payloads.ImageRef(0, "image/png", 1, 1, "0" * 64)
+    asked = GenerateParams(recipe="views_to_3d", write_prompt=True)
+    with pytest.raises(ParamsInvalid, match="no prompt to write"):
+        check_inputs(messages.Submit(JOB, "x", asked, None, (image,)))
+
+
 def test_an_unknown_recipe_is_named() -> None:
     with pytest.raises(RecipeUnknown, match="'alchemy'") as caught:
         check_inputs(messages.Submit(JOB, "x", GenerateParams(recipe="alchemy")))

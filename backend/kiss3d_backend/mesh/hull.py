@@ -14,12 +14,13 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
-from skimage.measure import find_contours, marching_cubes
+from skimage.measure import find_contours
 from skimage.morphology import skeletonize
 
 from kiss3d_backend.mesh.bundle.layout import view_name
 from kiss3d_backend.mesh.bundle.masks import INSIDE
 from kiss3d_backend.mesh.camera import Camera, bundle_cameras
+from kiss3d_backend.mesh.marching_cubes import zero_surface
 from kiss3d_backend.mesh.regions import connected_regions, region_sizes
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_protocol.errors import ViewEmpty, ViewsDisagree
@@ -192,7 +193,7 @@ def _surface(
         return None
     value = _without_specks(value, smallest)
     value = _away_from_zero(_well_composed(value, smallest), _NEAREST_TO_NODE * smallest)
-    corners, faces, _, _ = marching_cubes(value, 0.0, allow_degenerate=True)
+    corners, faces = zero_surface(value)
     positions = (origin + corners.astype(np.float64) * spacing).astype(np.float32)
     a, b, c = (positions[faces[:, corner]].astype(np.float64) for corner in range(3))
     if np.einsum("ij,ij->", a, np.cross(b, c)) < 0:

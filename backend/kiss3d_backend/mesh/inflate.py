@@ -12,8 +12,8 @@ import attrs
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
-from skimage.measure import marching_cubes
 
+from kiss3d_backend.mesh.marching_cubes import zero_surface
 from kiss3d_backend.mesh.poisson import solve_inside
 from kiss3d_backend.mesh.silhouette import SilhouetteGrid
 
@@ -45,7 +45,7 @@ def inflate(grid: SilhouetteGrid) -> Body:
     # A surface through a node would make triangles of no area.
     away = np.where(distance > 0, np.float32(_NEAREST_TO_NODE), np.float32(-_NEAREST_TO_NODE))
     distance = np.where(np.abs(distance) < _NEAREST_TO_NODE, away, distance)
-    vertices, faces, _, _ = marching_cubes(distance, 0.0, allow_degenerate=True)
+    vertices, faces = zero_surface(distance)
     half = vertices[:, [1, 0, 2]].astype(np.float64)
     positions, triangles = _mirrored(half, faces.astype(np.int64))
     return Body(positions, _facing_outwards(positions, triangles), u)

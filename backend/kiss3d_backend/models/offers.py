@@ -8,7 +8,14 @@ from pathlib import Path
 from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.states import PresetState
 from kiss3d_backend.models.store import ModelStore
-from kiss3d_protocol.errors import Kiss3DError, ModelFileMissing, PresetUnavailable, PresetUnknown, RecipeUnavailable
+from kiss3d_protocol.errors import (
+    Kiss3DError,
+    ModelFileMissing,
+    ParamsInvalid,
+    PresetUnavailable,
+    PresetUnknown,
+    RecipeUnavailable,
+)
 from kiss3d_protocol.messages import PresetOffer
 from kiss3d_protocol.params import DEFAULT_RECIPE, PRESETS, GenerateParams, PresetInfo
 
@@ -22,6 +29,9 @@ BUILT_RECIPES = frozenset(
 )
 """The recipes that exist in this version, by :func:`kiss3d_backend.pipeline.recipe.recipe_key` (a test compares it with
 the recipes themselves)."""
+
+PROMPT_WRITER = "prompt_writer"
+"""The entry of the chat model that rewrites prompts."""
 
 NOT_BUILT = "This version of the backend does not have it yet."
 
@@ -53,7 +63,8 @@ def _offer(preset: PresetInfo, state: PresetState) -> PresetOffer:
 
 
 def check_offer(params: GenerateParams, data_dir: Path) -> None:
-    """Raises :class:`PresetUnknown`, :class:`PresetUnavailable`, :class:`RecipeUnavailable`, :class:`ModelFileMissing`.
+    """Raises :class:`PresetUnknown`, :class:`PresetUnavailable`, :class:`RecipeUnavailable`, :class:`ModelFileMissing`,
+    and :class:`ParamsInvalid` for a prompt writer where nothing is drawn from words.
 
     The recipe's name is known to be right (:func:`kiss3d_protocol.inputs.check_inputs`).
     """
@@ -63,6 +74,22 @@ def check_offer(params: GenerateParams, data_dir: Path) -> None:
     if params.recipe != DEFAULT_RECIPE and f"{params.recipe}/{params.preset}" not in BUILT_RECIPES:
         raise RecipeUnavailable(
             f"The recipe '{params.recipe}' cannot run with the preset '{params.preset}' here: {NOT_BUILT}"
+        )
+
+    if params.write_prompt:
+        _check_prompt_writer(params.preset, data_dir)
+
+
+def _check_prompt_writer(preset: str, data_dir: Path) -> None:
+    if preset == "draft":
+        raise ParamsInvalid(
+            "The preset 'draft' draws nothing from words: there is no prompt to write.",
+            "Switch the prompt writer off, or choose another preset.",
+        )
+    if not ModelStore(data_dir).entry(PROMPT_WRITER).ready:
+        raise ModelFileMissing(
+            "The chat model that rewrites prompts is not here.",
+            f"Get it with 'kiss3d models pull {PROMPT_WRITER}', or switch the prompt writer off.",
         )
 
 

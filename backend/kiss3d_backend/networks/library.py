@@ -11,8 +11,11 @@ import psutil
 import torch
 
 from kiss3d_backend.models.files import EntryFiles
+from kiss3d_backend.models.offers import PROMPT_WRITER
 from kiss3d_backend.models.store import ModelStore
 from kiss3d_backend.networks.birefnet import BiRefNet, load_birefnet
+from kiss3d_backend.networks.chat.load import load_writer
+from kiss3d_backend.networks.chat.writer import Writer
 from kiss3d_backend.networks.florence.captioner import Captioner
 from kiss3d_backend.networks.florence.load import load_captioner
 from kiss3d_backend.networks.flux.draw import FluxParts
@@ -87,6 +90,10 @@ class Library:
     @functools.cached_property
     def captioner(self) -> Slot[Captioner]:
         return self._slot("florence2", lambda files: load_captioner(files, self.placement.device, self.placement.dtype))
+
+    @functools.cached_property
+    def writer(self) -> Slot[Writer]:
+        return self._slot(PROMPT_WRITER, lambda files: load_writer(files, self.placement.device, self.placement.dtype))
 
     @functools.cached_property
     def multiview(self) -> Parts:

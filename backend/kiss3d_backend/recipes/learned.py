@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.bundle.layout import split_bundle
 from kiss3d_backend.mesh.on_white import on_white
+from kiss3d_backend.models.offers import PROMPT_WRITER
 from kiss3d_backend.networks.flux.settings import FLUX_PRESETS, ControlSettings, FluxSettings
 from kiss3d_backend.networks.library import Library
 from kiss3d_backend.networks.zero123.settings import SamplingSettings
@@ -26,6 +27,7 @@ from kiss3d_backend.stages.reconstruct_coarse import MULTIVIEW_SETTINGS, Reconst
 from kiss3d_backend.stages.reference_bundle import ReferenceBundle, ToReference
 from kiss3d_backend.stages.remove_background import RemoveBackground
 from kiss3d_backend.stages.render_mesh import RenderMesh
+from kiss3d_backend.stages.write_prompt import WritePrompt
 
 REDUX_SIDE = 512
 """Pixels of the picture that Redux is given."""
@@ -65,9 +67,10 @@ LEARNED_PRESETS: dict[str, LearnedSettings] = {
 
 
 class _FromBundles(Recipe):
-    """What the recipes share once there is a request for bundles: drawing, the choice, and the way to meshes."""
+    """What the recipes share once there are words: the prompt, bundles, the choice, and the way to meshes."""
 
     def __init__(self, library: Library, settings: LearnedSettings) -> None:
+        self.prompt = WritePrompt(library.writer, library.weights(PROMPT_WRITER))
         self.generate = GenerateBundle(
             settings.flux,
             lambda: library.flux(settings.flux_entry, settings.flux),
@@ -80,11 +83,21 @@ class _FromBundles(Recipe):
             "background": ("birefnet",),
             "multiview": ("zero123plus", "multiview_unet"),
             "caption": ("florence2",),
+            "prompt": (PROMPT_WRITER,),
             "bundle": (*settings.flux_entries, "clip_tokenizer", "t5_tokenizer"),
         }
 
-    def _meshes(self, request: ToGenerate, inputs: JobInputs, run: Run) -> Mapping[int, Mesh]:
-        bundles = run.stage(self.generate, request)
+    def _meshes(
+        self,
+        words: str,
+        inputs: JobInputs,
+        run: Run,
+        *,
+        reference: NDArray[np.uint8] | None = None,
+        picture: NDArray[np.uint8] | None = None,
+    ) -> Mapping[int, Mesh]:
+        caption = run.stage(self.prompt, words) if inputs.write_prompt else words
+        bundles = run.stage(self.generate, ToGenerate(caption, reference, picture, bundle_seeds(inputs)))
         chosen = run.choose(bundles)
         return self.rest.wire({index: bundles[index] for index in chosen}, inputs, run)
 
@@ -111,6 +124,7 @@ class ImageTo3D(_FromBundles):
             self.shape,
             self.reference,
             self.caption,
+            self.prompt,
             self.generate,
             *self.rest.stages,
         )
@@ -122,8 +136,7 @@ class ImageTo3D(_FromBundles):
         run.mesh_ready(shape, "coarse")
         reference = run.stage(self.reference, ToReference(views, shape))
         caption = inputs.prompt or run.stage(self.caption, cutout)
-        picture = picture_for_redux(cutout)
-        return self._meshes(_request(inputs, caption, reference, picture), inputs, run)
+        return self._meshes(caption, inputs, run, reference=reference, picture=picture_for_redux(cutout))
 
 
 class TextTo3D(_FromBundles):
@@ -134,10 +147,10 @@ class TextTo3D(_FromBundles):
     def __init__(self, library: Library, settings: LearnedSettings) -> None:
         from_noise = attrs.evolve(settings.flux, strength=1.0, control=None, redux=None)
         super().__init__(library, attrs.evolve(settings, flux=from_noise))
-        self.stages = (self.generate, *self.rest.stages)
+        self.stages = (self.prompt, self.generate, *self.rest.stages)
 
     def wire(self, inputs: JobInputs, run: Run) -> Mapping[int, Mesh]:
-        return self._meshes(_request(inputs, inputs.prompt), inputs, run)
+        return self._meshes(inputs.prompt, inputs, run)
 
 
 class MeshTo3D(_FromBundles):
@@ -150,24 +163,19 @@ class MeshTo3D(_FromBundles):
         super().__init__(library, attrs.evolve(settings, flux=attrs.evolve(settings.flux, control=control, redux=None)))
         self.render = RenderMesh()
         self.caption = Caption(library.captioner, library.weights("florence2"))
-        self.stages = (self.render, self.caption, self.generate, *self.rest.stages)
+        self.stages = (self.render, self.caption, self.prompt, self.generate, *self.rest.stages)
 
     def wire(self, inputs: JobInputs, run: Run) -> Mapping[int, Mesh]:
         assert inputs.mesh is not None
         reference = run.stage(self.render, inputs.mesh)
         caption = inputs.prompt or run.stage(self.caption, front_of(reference))
-        return self._meshes(_request(inputs, caption, reference), inputs, run)
+        return self._meshes(caption, inputs, run, reference=reference)
 
 
-def _request(
-    inputs: JobInputs,
-    caption: str,
-    reference: NDArray[np.uint8] | None = None,
-    picture: NDArray[np.uint8] | None = None,
-) -> ToGenerate:
+def bundle_seeds(inputs: JobInputs) -> tuple[int, ...]:
+    """One for each bundle that was asked for."""
     first = inputs.seed if inputs.bundle_seed is None else inputs.bundle_seed
-    seeds = tuple((first + number) % 2**32 for number in range(inputs.bundles))
-    return ToGenerate(caption, reference, picture, seeds)
+    return tuple((first + number) % 2**32 for number in range(inputs.bundles))
 
 
 def picture_for_redux(cutout: Cutout) -> NDArray[np.uint8]:

@@ -23,4 +23,5 @@ def read_inputs(params: GenerateParams, stored: StoredInputs, artifacts: Artifac
         bundle_seed=params.bundle_seed,
         bundles=params.bundles,
         choose=params.choose,
+        write_prompt=params.write_prompt,
     )

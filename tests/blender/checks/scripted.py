@@ -480,9 +480,8 @@ def check_prompt_alone():
     new_file()
     from bl_ext.user_default.kiss3d import api
 
-    made = api.generate(
-        prompt="a brass lamp", faces=5000, texture_size=2048, bundle_seed=9, backend=ADDRESS, timeout=30
-    )
+    settings = {"faces": 5000, "texture_size": 2048, "bundle_seed": 9, "write_prompt": True}
+    made = api.generate(prompt="a brass lamp", backend=ADDRESS, timeout=30, **settings)
     assert made.name == "a brass lamp" and counts(made) == FINAL
     recipe = made["kiss3d"].to_dict()
     assert recipe["prompt"] == "a brass lamp" and recipe["picture_sha256"] == "0" * 64
