@@ -149,6 +149,23 @@ def test_antialiased_edges_cover_what_they_should(rasterizer: Rasterizer) -> Non
     assert float(clip.grad[0, 2:, 1].sum()) == pytest.approx((right - left) * unit, rel=0.05)
 
 
+def test_a_picture_without_a_gradient_is_blended_the_same(rasterizer: Rasterizer) -> None:
+    """A back end may then pass over neighbours that are alike; the others' silhouettes must not change."""
+    clip, triangles, adjacency = tensors(SCENES["soup"])
+    fragments = rasterizer.rasterize(clip, triangles, SIZE)
+    mask = fragments.covered[..., None].float()
+    assert (mask == 1).any()
+    results = []
+    for wants in (False, True):
+        at = clip.clone().requires_grad_()
+        out = rasterizer.antialias(mask.clone().requires_grad_(wants), fragments, at, triangles, adjacency)
+        (out * torch.linspace(0, 1, out.numel()).reshape(out.shape)).sum().backward()
+        assert at.grad is not None
+        results.append((out.detach(), at.grad))
+    assert (results[0][0] != mask).any()
+    torch.testing.assert_close(results[0], results[1])
+
+
 @pytest.mark.parametrize(("rings", "segments"), [(12, 16), (80, 120)])
 def test_silhouettes_feel_the_scale_of_a_ball(rasterizer: Rasterizer, rings: int, segments: int) -> None:
     """Also when the triangles at its limb are far smaller than a pixel."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import attrs
 import numpy as np
@@ -18,9 +19,11 @@ from kiss3d_backend.mesh.camera import bundle_cameras  # noqa: E402
 from kiss3d_backend.mesh.normals import vertex_normals as array_normals  # noqa: E402
 from kiss3d_backend.mesh.raster import rasterize  # noqa: E402
 from kiss3d_backend.mesh.raster.choose import choose  # noqa: E402
+from kiss3d_backend.mesh.refine.kernels import surface_area  # noqa: E402
+from kiss3d_backend.mesh.refine.neighbours import CompiledNeighbours, Neighbours, TorchNeighbours  # noqa: E402
 from kiss3d_backend.mesh.refine.refine import Progress, refine  # noqa: E402
 from kiss3d_backend.mesh.refine.settings import DRAFT, PRESETS, RefineSettings, Stage  # noqa: E402
-from kiss3d_backend.mesh.refine.surface import Neighbours, take, vertex_normals  # noqa: E402
+from kiss3d_backend.mesh.refine.surface import take, vertex_normals  # noqa: E402
 from kiss3d_backend.mesh.refine.views import Views  # noqa: E402
 from kiss3d_backend.mesh.refine.window import cut  # noqa: E402
 from kiss3d_backend.mesh.types import Mesh  # noqa: E402
@@ -172,14 +175,25 @@ def test_normals_and_their_gradient() -> None:
     assert torch.autograd.gradcheck(lambda points: take(points, corners[:, 0]), few)
 
 
-def test_smoothing_solves_its_equation() -> None:
-    triangles = torch.from_numpy(START.triangles).long()
-    neighbours = Neighbours(triangles, len(START.positions))
-    values = torch.from_numpy(np.random.default_rng(0).random((len(START.positions), 3)))
+@pytest.mark.parametrize("kind", [CompiledNeighbours, TorchNeighbours])
+def test_smoothing_solves_its_equation(kind: Callable[[torch.Tensor, int], Neighbours]) -> None:
+    neighbours = kind(torch.from_numpy(START.triangles).long(), len(START.positions))
+    values = torch.from_numpy(np.random.default_rng(0).random((len(START.positions), 3), dtype=np.float32))
+    mesh = trimesh.Trimesh(START.positions, START.triangles, process=False)
+    for vertex in (0, 100, len(values) - 1):
+        mean = values[mesh.vertex_neighbors[vertex]].mean(dim=0)
+        torch.testing.assert_close(neighbours.means(values)[vertex], mean)
     new = neighbours.smoothed(values, 3.0, 200)
-    torch.testing.assert_close(4.0 * new - 3.0 * neighbours.means(new), values, atol=1e-6, rtol=0)
-    same = torch.ones(len(values), 1)
+    torch.testing.assert_close(4.0 * new - 3.0 * neighbours.means(new), values, atol=1e-5, rtol=0)
+    same = torch.ones(len(values), 3)
     torch.testing.assert_close(neighbours.smoothed(same, 20.0, 5), same)
+
+
+def test_the_area_of_a_surface() -> None:
+    rows = np.concatenate([START.positions, np.full_like(START.positions, np.nan)], axis=1)
+    assert surface_area(rows, START.triangles) == pytest.approx(
+        trimesh.Trimesh(START.positions, START.triangles, process=False).area
+    )
 
 
 @pytest.mark.parametrize(

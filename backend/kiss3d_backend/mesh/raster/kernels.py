@@ -200,16 +200,19 @@ def resolve(clip, triangles, keys, triangle, barycentric, depth):
     for item in prange(views * height):
         view, row = divmod(np.int64(item), height)
         y = np.float64(height - 1 - 2 * row)
+        seen = clip[view]
         for column in range(width):
             key = keys[view, row, column]
             if key == _NOTHING:
                 triangle[view, row, column] = -1
-                barycentric[view, row, column] = 0.0
+                barycentric[view, row, column, 0] = 0.0
+                barycentric[view, row, column, 1] = 0.0
+                barycentric[view, row, column, 2] = 0.0
                 depth[view, row, column] = 1.0
                 continue
             index = key & _LOW_BITS
             i, j, k = triangles[index, 0], triangles[index, 1], triangles[index, 2]
-            a, b, c = _lines(clip[view], i, j, k, height, width)
+            a, b, c = _lines(seen, i, j, k, height, width)
             x = np.float64(2 * column + 1 - width)
             s0 = a[0] * x + (a[1] * y + a[2])
             s1 = b[0] * x + (b[1] * y + b[2])
@@ -219,8 +222,8 @@ def resolve(clip, triangles, keys, triangle, barycentric, depth):
             barycentric[view, row, column, 0] = s0 / total
             barycentric[view, row, column, 1] = s1 / total
             barycentric[view, row, column, 2] = s2 / total
-            z0, z1, z2 = np.float64(clip[view, i, 2]), np.float64(clip[view, j, 2]), np.float64(clip[view, k, 2])
-            w0, w1, w2 = np.float64(clip[view, i, 3]), np.float64(clip[view, j, 3]), np.float64(clip[view, k, 3])
+            z0, z1, z2 = np.float64(seen[i, 2]), np.float64(seen[j, 2]), np.float64(seen[k, 2])
+            w0, w1, w2 = np.float64(seen[i, 3]), np.float64(seen[j, 3]), np.float64(seen[k, 3])
             depth[view, row, column] = _depth(s0, s1, s2, z0, z1, z2, w0, w1, w2)
 
 
@@ -234,7 +237,8 @@ def interpolate(attributes, triangles, triangle, barycentric, out):
         for column in range(width):
             index = triangle[view, row, column]
             if index < 0:
-                out[view, row, column] = 0.0
+                for channel in range(channels):
+                    out[view, row, column, channel] = 0.0
                 continue
             i, j, k = triangles[index, 0], triangles[index, 1], triangles[index, 2]
             s0 = barycentric[view, row, column, 0]
@@ -257,37 +261,33 @@ def interpolate_adjoint(attributes, clip, triangles, triangle, barycentric, grad
     for item in prange(views):
         view = np.int64(item)
         values = attributes[view if len(attributes) > 1 else 0]
+        # Views of arrays are taken outside the loop over pixels: each one counts a reference.
+        seen, shares, given = clip[view], barycentric[view], grad[view]
+        of_attributes, of_clip = grad_attributes[view], grad_clip[view]
         for row in range(height):
             for column in range(width):
                 index = triangle[view, row, column]
                 if index < 0:
                     continue
-                corners = triangles[index]
-                if grad_attributes.shape[1] > 0:
-                    for corner in range(3):
-                        share = barycentric[view, row, column, corner]
-                        for channel in range(channels):
-                            grad_attributes[view, corners[corner], channel] += share * grad[view, row, column, channel]
-                if grad_clip.shape[1] > 0:
-                    _interpolate_adjoint_clip(
-                        values,
-                        clip[view],
-                        corners,
-                        barycentric[view, row, column],
-                        grad[view, row, column],
-                        grad_clip[view],
-                    )
+                i, j, k = triangles[index, 0], triangles[index, 1], triangles[index, 2]
+                share = shares[row, column, 0], shares[row, column, 1], shares[row, column, 2]
+                h0, h1, h2 = 0.0, 0.0, 0.0
+                for channel in range(channels):
+                    g = given[row, column, channel]
+                    if len(of_attributes) > 0:
+                        of_attributes[i, channel] += share[0] * g
+                        of_attributes[j, channel] += share[1] * g
+                        of_attributes[k, channel] += share[2] * g
+                    precise = np.float64(g)
+                    h0 += precise * values[i, channel]
+                    h1 += precise * values[j, channel]
+                    h2 += precise * values[k, channel]
+                if len(of_clip) > 0:
+                    _interpolate_adjoint_clip(seen, i, j, k, share, h0, h1, h2, of_clip)
 
 
 @_compiled()
-def _interpolate_adjoint_clip(values, clip, corners, share, grad, grad_clip):
-    h0, h1, h2 = 0.0, 0.0, 0.0
-    i, j, k = corners[0], corners[1], corners[2]
-    for channel in range(len(grad)):
-        g = np.float64(grad[channel])
-        h0 += g * values[i, channel]
-        h1 += g * values[j, channel]
-        h2 += g * values[k, channel]
+def _interpolate_adjoint_clip(clip, i, j, k, share, h0, h1, h2, grad_clip):
     mean = share[0] * h0 + share[1] * h1 + share[2] * h2
     h0, h1, h2 = h0 - mean, h1 - mean, h2 - mean
     a, b, c = _lines(clip, i, j, k, 1, 1)
@@ -298,15 +298,18 @@ def _interpolate_adjoint_clip(values, clip, corners, share, grad, grad_clip):
     y = (a[1] * h0 + b[1] * h1 + c[1] * h2) / det
     w = (a[2] * h0 + b[2] * h1 + c[2] * h2) / det
     for corner in range(3):
-        vertex = corners[corner]
+        vertex = (i, j, k)[corner]
         grad_clip[vertex, 0] -= share[corner] * x
         grad_clip[vertex, 1] -= share[corner] * y
         grad_clip[vertex, 3] -= share[corner] * w
 
 
 @_compiled(parallel=True)
-def find_silhouettes(clip, triangles, adjacency, triangle, depth, count, pixels, edges, shares):
+def find_silhouettes(clip, triangles, adjacency, triangle, depth, image, everywhere, count, pixels, edges, shares):
     """Lists where a silhouette passes between neighbouring pixel centres: ``count`` (N) of them in each view.
+
+    Unless ``everywhere``, pixels with the same values in ``image`` (N, H W, C) are passed over: blending them changes
+    nothing, and nothing about them depends on where the silhouette is.
 
     ``pixels`` (N, 2 H W, 2) int32: flat indices of the nearer and the farther pixel. ``edges`` (N, 2 H W, 2) int32: its
     two vertices. ``shares`` (N, 2 H W) float64: where it cuts the way from the nearer centre (0) to the farther (1).
@@ -314,6 +317,7 @@ def find_silhouettes(clip, triangles, adjacency, triangle, depth, count, pixels,
     views, height, width = triangle.shape
     for item in prange(views):
         view = np.int64(item)
+        seen, values = clip[view], image[view]
         found = 0
         for row in range(height):
             for column in range(width):
@@ -324,6 +328,9 @@ def find_silhouettes(clip, triangles, adjacency, triangle, depth, count, pixels,
                         continue
                     there = triangle[view, other_row, other_column]
                     if here == there:
+                        continue
+                    first, second = row * width + column, other_row * width + other_column
+                    if not everywhere and _same(values, first, second):
                         continue
                     # The empty pixel is behind whatever its depth.
                     swap = here < 0 or (there >= 0 and depth[view, other_row, other_column] < depth[view, row, column])
@@ -336,10 +343,9 @@ def find_silhouettes(clip, triangles, adjacency, triangle, depth, count, pixels,
                     y = 1.0 - np.float64(2 * at_row + 1) / height
                     across = sign * 2.0 / width if vertical == 0 else 0.0
                     up = -sign * 2.0 / height if vertical == 1 else 0.0
-                    share, a, b = _silhouette(clip[view], triangles, adjacency, near, far, x, y, across, up)
-                    if a < 0 or _is_steep(clip[view], a, b, height, width) == (vertical == 1):
+                    share, a, b = _silhouette(seen, triangles, adjacency, near, far, x, y, across, up)
+                    if a < 0 or _is_steep(seen, a, b, height, width) == (vertical == 1):
                         continue
-                    first, second = row * width + column, other_row * width + other_column
                     pixels[view, found, 0] = second if swap else first
                     pixels[view, found, 1] = first if swap else second
                     edges[view, found, 0] = a
@@ -347,6 +353,15 @@ def find_silhouettes(clip, triangles, adjacency, triangle, depth, count, pixels,
                     shares[view, found] = share
                     found += 1
         count[view] = found
+
+
+@_compiled()
+def _same(pixels, one, other):
+    """Whether two pixels of (H W, C) have the same values; a NaN is like nothing else."""
+    for channel in range(pixels.shape[1]):  # noqa: SIM110 (Numba compiles no generators)
+        if pixels[one, channel] != pixels[other, channel]:
+            return False
+    return True
 
 
 @_compiled()

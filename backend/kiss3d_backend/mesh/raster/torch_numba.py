@@ -112,7 +112,8 @@ class _Antialias(torch.autograd.Function):
         pixels = np.empty((views, 2 * height * width, 2), dtype=np.int32)
         edges = np.empty_like(pixels)
         shares = np.empty(pixels.shape[:2], dtype=np.float64)
-        out = np.empty((views, height * width, channels), dtype=np.float32)
+        flat = _array(image).reshape(views, height * width, channels)
+        out = np.empty_like(flat)
         with kernels.threads(usable_cores()):
             kernels.find_silhouettes(
                 _array(clip),
@@ -120,12 +121,14 @@ class _Antialias(torch.autograd.Function):
                 _array(adjacency),
                 _array(triangle),
                 _array(depth),
+                flat,
+                ctx.needs_input_grad[0],
                 count,
                 pixels,
                 edges,
                 shares,
             )
-            kernels.blend(_array(image).reshape(views, height * width, channels), count, pixels, shares, out)
+            kernels.blend(flat, count, pixels, shares, out)
         most = int(count.max(initial=0))
         ctx.silhouettes = (count, pixels[:, :most].copy(), edges[:, :most].copy(), shares[:, :most].copy())
         ctx.save_for_backward(image, clip)

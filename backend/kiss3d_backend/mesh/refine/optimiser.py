@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 from torch import Tensor
 
+from kiss3d_backend.mesh.refine.neighbours import Neighbours
 from kiss3d_backend.mesh.refine.settings import Stage
-from kiss3d_backend.mesh.refine.surface import Neighbours
 
 MOMENTUM = 0.8
 SECOND_MOMENTUM = 0.95

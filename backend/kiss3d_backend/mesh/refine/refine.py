@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kiss3d_backend.mesh.raster.torch_api import Rasterizer, TorchFragments
+from kiss3d_backend.mesh.refine.kernels import surface_area
 from kiss3d_backend.mesh.refine.losses import Goal, loss
+from kiss3d_backend.mesh.refine.neighbours import neighbours_of
 from kiss3d_backend.mesh.refine.optimiser import Moments, stepped
 from kiss3d_backend.mesh.refine.settings import RefineSettings, Stage
-from kiss3d_backend.mesh.refine.surface import Neighbours, vertex_normals
+from kiss3d_backend.mesh.refine.surface import vertex_normals
 from kiss3d_backend.mesh.refine.targets import explicit_targets
 from kiss3d_backend.mesh.refine.views import Views
 from kiss3d_backend.mesh.refine.window import cut
@@ -156,7 +158,7 @@ def _stepped(
         positions.detach(),
         gradient,
         Moments(vertices[:, _FIRST], vertices[:, _SECOND]),
-        neighbours=Neighbours(corners, len(vertices)),
+        neighbours=neighbours_of(corners, len(vertices)),
         smoothing=_smoothing(stage, step, targets, vertices),
         edge_lengths=torch.from_numpy(working.targets).to(device),
         normals=normals.detach(),
@@ -201,11 +203,7 @@ def _with_lengths(working: WorkingMesh, stage: Stage, step: int, settings: Refin
 
     No shorter than what makes ``settings.most_faces`` triangles of the mesh's area.
     """
-    corners = working.vertices[working.triangles, _POSITION]
-    area = 0.5 * float(
-        np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum()
-    )
-    affordable = math.sqrt(area / (_EQUILATERAL * settings.most_faces))
+    affordable = math.sqrt(surface_area(working.vertices, working.triangles) / (_EQUILATERAL * settings.most_faces))
     shortest = min(max(stage.shortest_edge, affordable), stage.longest_edge)
     part = min(1.0, step / max(1.0, stage.steps * 2 / 3))
     length = stage.longest_edge * (shortest / stage.longest_edge) ** part

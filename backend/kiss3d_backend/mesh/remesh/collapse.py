@@ -47,9 +47,11 @@ def collapse_short_edges(triangles, twins, vertices, targets, face_count, outgoi
         target = 0.5 * (targets[a] + targets[b])
         if distance(vertices, a, b) >= too_short * target:
             continue
-        for column in range(len(merged)):
+        for column in range(3):
             merged[column] = 0.5 * (vertices[a, column] + vertices[b, column])
         if _may_collapse(triangles, twins, vertices, outgoing, degree, fixed, ab, merged, target, seen):
+            for column in range(3, len(merged)):
+                merged[column] = 0.5 * (vertices[a, column] + vertices[b, column])
             _collapse(triangles, twins, outgoing, degree, ab)
             vertices[a] = merged
             targets[a] = target
@@ -65,6 +67,11 @@ def _may_collapse(triangles, twins, vertices, outgoing, degree, fixed, ab, merge
     if fixed[a] or fixed[b] or c == d or degree[c] <= 3 or degree[d] <= 3:
         return False
     if degree[a] + degree[b] - 4 < 3 or degree[a] + degree[b] - 4 > _MOST_EDGES:
+        return False
+    # First, because this is what keeps nearly every edge that stays.
+    if _gets_too_long(triangles, twins, vertices, outgoing, a, b, merged, target) or _gets_too_long(
+        triangles, twins, vertices, outgoing, b, a, merged, target
+    ):
         return False
     # Link condition: ``seen`` marks the neighbours of a with a number that no other edge uses.
     half_edge = outgoing[a]
@@ -89,29 +96,41 @@ def _may_collapse(triangles, twins, vertices, outgoing, degree, fixed, ab, merge
 
 
 @numba.njit(cache=True, nogil=True)
-def _keeps_shape(triangles, twins, vertices, outgoing, moving, removed, merged, target):
-    """Whether the triangles around ``moving``, but not those with ``removed``, stand its move to ``merged``."""
+def _gets_too_long(triangles, twins, vertices, outgoing, moving, removed, merged, target):
+    """Whether an edge of ``moving``, but not the one to ``removed``, is too long after its move to ``merged``."""
+    longest = (TOO_LONG * target) ** 2
     half_edge = outgoing[moving]
     while True:
         p = start(triangles, following(half_edge))
-        q = start(triangles, preceding(half_edge))
         if p != removed:
             x = float(vertices[p, 0]) - merged[0]
             y = float(vertices[p, 1]) - merged[1]
             z = float(vertices[p, 2]) - merged[2]
-            if x * x + y * y + z * z > (TOO_LONG * target) ** 2:
+            if x * x + y * y + z * z > longest:
+                return True
+        half_edge = twins[preceding(half_edge)]
+        if half_edge == outgoing[moving]:
+            return False
+
+
+@numba.njit(cache=True, nogil=True)
+def _keeps_shape(triangles, twins, vertices, outgoing, moving, removed, merged, target):
+    """Whether the triangles around ``moving``, but not those with ``removed``, keep facing the way that they do."""
+    half_edge = outgoing[moving]
+    while True:
+        p = start(triangles, following(half_edge))
+        q = start(triangles, preceding(half_edge))
+        if p != removed and q != removed:
+            old = doubled_area_vector(vertices[moving], vertices[p], vertices[q])
+            new = doubled_area_vector(merged, vertices[p], vertices[q])
+            cosine = old[0] * new[0] + old[1] * new[1] + old[2] * new[2]
+            old_area = np.sqrt(old[0] ** 2 + old[1] ** 2 + old[2] ** 2)
+            new_area = np.sqrt(new[0] ** 2 + new[1] ** 2 + new[2] ** 2)
+            # A triangle without an area has no side to turn to: only getting an area is asked of it.
+            if new_area < 1e-4 * target * target or (
+                old_area > 1e-4 * target * target and cosine < _LEAST_COSINE * old_area * new_area
+            ):
                 return False
-            if q != removed:
-                old = doubled_area_vector(vertices[moving], vertices[p], vertices[q])
-                new = doubled_area_vector(merged, vertices[p], vertices[q])
-                cosine = old[0] * new[0] + old[1] * new[1] + old[2] * new[2]
-                old_area = np.sqrt(old[0] ** 2 + old[1] ** 2 + old[2] ** 2)
-                new_area = np.sqrt(new[0] ** 2 + new[1] ** 2 + new[2] ** 2)
-                # A triangle without an area has no side to turn to: only getting an area is asked of it.
-                if new_area < 1e-4 * target * target or (
-                    old_area > 1e-4 * target * target and cosine < _LEAST_COSINE * old_area * new_area
-                ):
-                    return False
         half_edge = twins[preceding(half_edge)]
         if half_edge == outgoing[moving]:
             return True
