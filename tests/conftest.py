@@ -2,8 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
+import pytest
 from hypothesis import settings
+from tests.fakes.complaints import complaints
 
 # A slow or a shared machine is no failure, and the same tree gives the same answer every time.
 settings.register_profile("kiss3d", deadline=None, derandomize=True)
 settings.load_profile("kiss3d")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test in which something prints or logs one of the warnings of :mod:`tests.fakes.complaints` fails."""
+    report = yield
+    return without_complaints(report)
+
+
+def without_complaints(report: pytest.TestReport) -> pytest.TestReport:
+    """The report; failed when the output that it captured has such a warning."""
+    # A report has the sections of the phases before too, which have been judged.
+    found = complaints("\n".join(text for name, text in report.sections if name.endswith(report.when)))
+    if report.passed and found:
+        report.outcome = "failed"
+        report.longrepr = "it printed warnings that no run may print:\n" + "\n".join(found)
+    return report

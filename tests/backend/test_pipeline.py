@@ -138,11 +138,11 @@ def test_cancel_before_the_final_mesh_leaves_no_final_mesh() -> None:
 
 def test_warnings_of_libraries_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     def work(_: StageContext) -> None:
-        warnings.warn("old thing", DeprecationWarning, stacklevel=1)
+        warnings.warn("old thing", UserWarning, stacklevel=1)
 
     with caplog.at_level(logging.WARNING):
         run(Step("one", 1, work))
-    assert "stage one: DeprecationWarning: old thing" in caplog.text
+    assert "stage one: UserWarning: old thing" in caplog.text
 
 
 def test_a_recipe_that_leaves_its_order_is_found_out() -> None:

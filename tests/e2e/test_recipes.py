@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import trimesh
 from tests.fakes.backend_process import BackendProcess, collect
+from tests.fakes.complaints import complaints
 from tests.fakes.tiny.machine import Machine, machine_with
 
 from kiss3d_backend.commands.job_request import JobFiles, make_submit
@@ -107,6 +108,7 @@ def test_no_stage_raised_a_warning_of_a_library(machine: Machine, from_picture: 
     log = (machine.data / "logs" / "backend.log").read_text(encoding="utf-8")
     assert "finished" in log
     assert [line for line in log.splitlines() if "Warning:" in line] == []
+    assert complaints(log) == []
 
 
 def test_words(backend: BackendProcess) -> None:
@@ -122,6 +124,7 @@ def kiss3d(machine: Machine, *arguments: object) -> dict[str, Any]:
         command, env=machine.environment, capture_output=True, encoding="utf-8", timeout=250, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert complaints(done.stderr) == []
     return json.loads(done.stdout.splitlines()[-1])
 
 

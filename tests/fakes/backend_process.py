@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.fakes.complaints import complaints
+
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.messages import TERMINAL_EVENTS, Event
 from kiss3d_protocol.session import LinkChanged, Received
@@ -34,6 +36,7 @@ class BackendProcess:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
+        self.log = data_dir / "logs" / "backend.log"
         self.told: dict[str, Any] = {}
         self.errors = ""
 
@@ -56,11 +59,14 @@ class BackendProcess:
         return self.told["address"]
 
     def stop(self) -> int:
-        """Ends it politely; returns its exit code."""
+        """Ends it politely; returns its exit code. Fails when it, or its worker, gave one of the user's warnings."""
         # A second stop finds the pipes closed.
         with contextlib.suppress(ValueError):
             _, self.errors = self.process.communicate(timeout=15)
-        return self.process.wait(timeout=15)
+        code = self.process.wait(timeout=15)
+        said = self.errors + (self.log.read_text(encoding="utf-8") if self.log.is_file() else "")
+        assert complaints(said) == []
+        return code
 
     def kill(self) -> None:
         """kill -9."""

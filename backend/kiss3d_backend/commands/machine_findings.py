@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from attrs import evolve
+
 from kiss3d_backend.commands.findings import Finding
 from kiss3d_backend.devices.machine import Disk, Machine, TorchBuild
 from kiss3d_backend.models.amounts import amount_text
@@ -215,7 +217,8 @@ def _memory(machine: Machine) -> Iterator[Finding]:
 
 def _disks(machine: Machine) -> Iterator[Finding]:
     yield _disk("Disk", machine.data_disk, "--data-dir")
-    if machine.models_disk != machine.data_disk:
+    # Where they are one disk, they have the same figures.
+    if evolve(machine.models_disk, folder=machine.data_disk.folder) != machine.data_disk:
         yield _disk("Disk of the models", machine.models_disk, "HF_HOME")
 
 

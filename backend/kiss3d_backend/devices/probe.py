@@ -82,7 +82,7 @@ def _disks(data_dir: Path, models_dir: Path, measure: bool) -> tuple[Disk, Disk]
     data = examine_disk(data_dir, measure=measure)
     same = existing(data_dir).stat().st_dev == existing(models_dir).stat().st_dev
     models = examine_disk(models_dir, measure=measure and not same)
-    return data, evolve(models, write_rate=data.write_rate) if same else models
+    return data, evolve(data, folder=models.folder) if same else models
 
 
 def _cores() -> int:

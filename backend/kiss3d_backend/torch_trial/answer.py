@@ -35,7 +35,7 @@ def torch_answer() -> TorchAnswer:
 
 
 def _on(device: str, answer: TorchAnswer) -> TorchAnswer:
-    reason = triton_problem() if device == "cuda" else "it needs a GPU that torch can use"
+    reason = triton_problem(torch.device(device)) if device == "cuda" else "it needs a GPU that torch can use"
     working = working_attention(torch.device(device))
     return evolve(answer, attention=working, triton_works=not reason, triton_reason=reason)
 

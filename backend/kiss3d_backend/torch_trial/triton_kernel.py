@@ -9,8 +9,8 @@ import torch
 LENGTH = 100
 
 
-def triton_problem() -> str:
-    """Why Triton cannot be used on the GPU; empty when it can."""
+def triton_problem(device: torch.device) -> str:
+    """Why Triton cannot be used on a GPU; empty when it can."""
     try:
         double = importlib.import_module("kiss3d_backend.torch_trial.doubling").double
     except ModuleNotFoundError as error:
@@ -18,7 +18,7 @@ def triton_problem() -> str:
     except Exception as error:  # whatever a broken installation may raise
         return f"it cannot be imported ({type(error).__name__}: {str(error)[:200]})"
     try:
-        values = torch.arange(LENGTH, device="cuda", dtype=torch.float32)
+        values = torch.arange(LENGTH, device=device, dtype=torch.float32)
         found = torch.zeros_like(values)
         double[(1,)](values, found, LENGTH, BLOCK=128)
         right = torch.equal(found.cpu(), torch.arange(LENGTH) * 2.0)
