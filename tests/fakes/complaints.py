@@ -17,7 +17,7 @@ COMPLAINTS = {
     "meshgrid without indexing": r"torch\.meshgrid: in an upcoming release",
     "cross without dim": r"torch\.cross without specifying the dim",
     "expandable_segments": r"expandable_segments not supported",
-    "Triton": r"(?i:matching triton is not available|triton (is )?not (available|found|installed)|no module named 'triton)",
+    "Triton": r"(?i:\btriton (is )?not (available|found|installed)\b|\bno module named 'triton)",
     "pytorch3d for the processor": r"Not compiled with GPU support",
     "a deprecated call": r"\b(?:Pending)?DeprecationWarning\b|\bFutureWarning\b|is deprecated and will be removed",
 }
