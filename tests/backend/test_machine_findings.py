@@ -13,6 +13,8 @@ from kiss3d_backend.commands.findings import Finding, exit_code
 from kiss3d_backend.commands.machine_findings import machine_findings
 from kiss3d_backend.commands.preset_findings import preset_findings
 from kiss3d_backend.devices.machine import Disk, Machine, TorchBuild
+from kiss3d_backend.devices.planner import plan
+from kiss3d_backend.devices.workload import workload_of
 from kiss3d_protocol.messages import PresetOffer
 
 CPU_TORCH: dict[str, Any] = {
@@ -63,11 +65,10 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
     ),
     "pytorch3d.unknown_build": ({"pytorch3d": "unknown"}, "note", "cannot be told", "Nothing has to be", "pytorch3d"),
     "gpu.no_bfloat16": ({"gpu": gpu("RTX 2060", 6, (7, 5))}, "note", "bfloat16", "fast preset", "GPU precision"),
-    "gpu.little_memory": ({"gpu": gpu("GTX 1650", 4, (7, 5))}, "warning", "4.0 GiB", "draft preset", "GPU memory"),
     "gpu.fixed_segments": (WINDOWS, "note", "segments", "PYTORCH_CUDA_ALLOC_CONF", "GPU allocator"),
     "gpu.memory_fallback": (WINDOWS, "note", "many times slower", "Sysmem Fallback", "GPU memory"),
     "gpu.no_pinned_memory": ({"pinned_memory": False}, "warning", "slowly", "ulimit -l", "Pinned memory"),
-    "ram.little": ({"ram_total": 8 * GIB}, "warning", "8.0 GiB", "more memory", "Memory"),
+    "ram.little": ({"ram_total": 8 * GIB}, "warning", "8.0 GiB", "16 GiB or more", "Memory"),
     "ram.in_use": ({"ram_available": 3 * GIB}, "warning", "3.0 GiB of 32.0 GiB", "Close other", "Memory"),
     "ram.little_pagefile": (WINDOWS | {"swap_total": 2 * GIB}, "warning", "2.0 GiB", "Virtual memory", "Pagefile"),
     "disk.little": ({"data_disk": evolve(DISK, free=3 * 10**9)}, "warning", "3.0 GB free", "--data-dir", "Disk"),
@@ -153,14 +154,34 @@ def test_presets_on_the_processor_are_slow_but_for_the_draft(monkeypatch: pytest
     offers = [PresetOffer(name, name.title(), True) for name in ("draft", "fast")]
     draft, fast = presets(monkeypatch, machine(**PROCESSOR_ALONE), *offers)
     assert (draft.verdict, fast.verdict, fast.code) == ("ok", "note", "preset.slow")
-    assert all(each.verdict == "ok" for each in presets(monkeypatch, machine(), *offers))
+    draft, fast = presets(monkeypatch, machine(), *offers)
+    assert (draft.text, fast.verdict) == ("Can run here.", "ok")
+
+
+@pytest.mark.parametrize(("vram", "words"), [(24, "resident"), (12, "streamed"), (6, "text on the processor")])
+def test_a_preset_that_fits_says_how_it_runs(monkeypatch: pytest.MonkeyPatch, vram: float, words: str) -> None:
+    given = machine(gpu=gpu("RTX 3060", vram, (8, 6)))
+    (fast,) = presets(monkeypatch, given, PresetOffer("fast", "Fast", True))
+    planned = plan("image_to_3d", workload_of("image_to_3d", "fast"), given)
+    assert fast.verdict == "ok" and words in fast.text and planned.name in fast.text
+    assert f"{planned.ram / GIB:.1f} GiB of memory" in fast.text
+
+
+@pytest.mark.parametrize("missing", [(), ("lrm",)])
+def test_a_preset_that_does_not_fit_says_so_before_anything_is_downloaded(
+    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...]
+) -> None:
+    offer = PresetOffer("quality", "Quality", not missing, "", missing, 36 * 10**9 if missing else 0)
+    (quality,) = presets(monkeypatch, machine(gpu=gpu("GTX 1650", 4, (7, 5))), offer)
+    assert (quality.verdict, quality.code) == ("warning", "backend.memory_too_small")
+    assert "GiB of the graphics card's memory" in quality.text and quality.remedy
 
 
 def test_a_preset_whose_models_find_no_room_says_how_much_is_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
     offer = PresetOffer("fast", "Fast", False, "Model files are missing.", ("lrm", "birefnet"), 29 * 10**9)
     (roomy,) = presets(monkeypatch, machine(), offer)
     assert (roomy.verdict, roomy.code) == ("warning", "preset.models_missing")
-    assert "lrm, birefnet; 29.0 GB" in roomy.text
+    assert "lrm, birefnet; 29.0 GB" in roomy.text and "With them it can run here: FLUX streamed" in roomy.text
     (tight,) = presets(monkeypatch, machine(models_disk=evolve(DISK, free=3 * 10**9)), offer)
     assert tight.code == "preset.no_room" and "lacks 26.0 GB" in tight.text and "HF_HOME" in tight.remedy
 

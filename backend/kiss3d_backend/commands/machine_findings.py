@@ -10,12 +10,9 @@ from kiss3d_backend.commands.findings import Finding
 from kiss3d_backend.devices.machine import Disk, Machine, TorchBuild
 from kiss3d_backend.models.amounts import amount_text
 
-LITTLE_VRAM = 6 * 2**30 * 0.9
-"""Bytes. Cards have a little less than they are sold with."""
-
 LITTLE_RAM = 16 * 2**30 * 0.9
 LITTLE_AVAILABLE = 6 * 2**30
-"""Bytes. One FLUX transformer in fp8 is 11.9 GB, which stays in memory while it is streamed to a smaller card."""
+"""Bytes; systems keep some for themselves. FLUX's transformer is 11.9 GB, and waits there if the card is smaller."""
 
 LITTLE_PAGEFILE = 16 * 2**30
 LITTLE_DISK = 5e9
@@ -53,14 +50,6 @@ def _gpu(machine: Machine) -> Iterator[Finding]:
         text += f", driver {gpu.driver}{newest}"
     text += ", shared with the desktop." if gpu.shares_display else "."
     yield Finding("Device", "ok", text)
-    if machine.vram_total is not None and machine.vram_total < LITTLE_VRAM:
-        yield Finding(
-            "GPU memory",
-            "warning",
-            f"{gib(machine.vram_total)} is less than the 6 GiB that the smallest plan needs.",
-            "Use the draft preset, or run the backend on a machine with a larger card.",
-            "gpu.little_memory",
-        )
     if machine.compute_capability is None:
         return
     if not machine.bfloat16:
@@ -196,8 +185,8 @@ def _memory(machine: Machine) -> Iterator[Finding]:
         yield Finding(
             "Memory",
             "warning" if machine.torch is not None else "note",
-            f"{text} FLUX needs 16 GiB of memory beside the GPU's.",
-            "Use the draft preset, or put in more memory.",
+            f"{text} Networks wait there for their turn on a smaller card, so some presets may not run, or slowly.",
+            "Close other programs before you start a job, or put in more memory: 16 GiB or more.",
             "ram.little",
         )
     elif machine.ram_available < LITTLE_AVAILABLE:

@@ -1,4 +1,4 @@
-"""What the doctor says of each preset: that it can run on this machine, or what is missing."""
+"""What the doctor says of each preset: how it would run on this machine, or why not, and what is missing."""
 
 from __future__ import annotations
 
@@ -6,39 +6,59 @@ from pathlib import Path
 
 from kiss3d_backend.commands.findings import Finding
 from kiss3d_backend.devices.machine import Machine
+from kiss3d_backend.devices.plan import Plan
+from kiss3d_backend.devices.planner import plan
+from kiss3d_backend.devices.workload import WORKLOADS, workload_of
 from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.offers import preset_offers
+from kiss3d_protocol.errors import MemoryTooSmall
 from kiss3d_protocol.messages import PresetOffer
+from kiss3d_protocol.params import DEFAULT_RECIPE
+
+GIB = 2**30
 
 
 def preset_findings(data_dir: Path, machine: Machine) -> list[Finding]:
-    """One line for each preset, lightest first. Asks no hub."""
+    """One line for each preset, lightest first. Asks no hub, and loads nothing."""
     return [_preset(offer, machine) for offer in preset_offers(data_dir)]
 
 
 def _preset(offer: PresetOffer, machine: Machine) -> Finding:
     subject = f"Preset {offer.name}"
+    planned: Plan | None = None
+    if offer.name in WORKLOADS and machine.torch is not None:
+        try:
+            planned = plan(DEFAULT_RECIPE, workload_of(DEFAULT_RECIPE, offer.name), machine)
+        except MemoryTooSmall as error:
+            return Finding(subject, "warning", error.message, error.remedy, error.code)
     if offer.missing_models:
-        return _without_models(subject, offer, machine)
+        return _without_models(subject, offer, machine, planned)
     if not offer.offered:
         remedy = "The lines above say what is missing; the draft preset runs without it."
         return Finding(subject, "warning", offer.reason, remedy, "preset.unavailable")
-    if offer.name != "draft" and machine.device == "cpu":
-        return Finding(
-            subject,
-            "note",
-            "Can run here, on the processor, where it takes many times longer than on a GPU.",
-            "Run the backend on a machine with a GPU, or use the draft preset.",
-            "preset.slow",
-        )
-    return Finding(subject, "ok", "Can run here.")
+    text = f"Can run here{_how(planned)}."
+    if planned is not None and machine.device == "cpu":
+        remedy = "Run the backend on a machine with a GPU, or use the draft preset."
+        return Finding(subject, "note", text, remedy, "preset.slow")
+    return Finding(subject, "ok", text)
 
 
-def _without_models(subject: str, offer: PresetOffer, machine: Machine) -> Finding:
+def _how(planned: Plan | None) -> str:
+    """The plan in words, after "can run here"; empty for a preset without networks."""
+    if planned is None:
+        return ""
+    if planned.vram is None:
+        return f", on the processor, many times slower than on a GPU, with up to {planned.ram / GIB:.1f} GiB of memory"
+    # The plan's own name ends with the figure of the card.
+    return f": FLUX {planned.name} of the card, {planned.ram / GIB:.1f} GiB of memory"
+
+
+def _without_models(subject: str, offer: PresetOffer, machine: Machine, planned: Plan | None) -> Finding:
     free = machine.models_disk.free
     # Where torch is there, the offer's own reason is that models are missing.
     reason = f"{offer.reason} " if machine.torch is None else ""
     text = f"{reason}Missing models: {', '.join(offer.missing_models)}; {amount_text(offer.bytes_to_get)} to download."
+    text += f" With them it can run here{_how(planned)}." if planned is not None else ""
     remedy = f"Get them with 'kiss3d models pull {offer.name}'."
     if offer.bytes_to_get <= free:
         return Finding(subject, "warning", text, remedy, "preset.models_missing")
