@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kiss3d_backend import __version__
+from kiss3d_backend.cli_jobs import jobs_app
 from kiss3d_backend.cli_models import INTERRUPTED, models_app
 from kiss3d_backend.config import DEFAULT_RECIPES
 from kiss3d_protocol.errors import Kiss3DError, ParamsInvalid
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 
 app.add_typer(models_app)
+app.add_typer(jobs_app)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DataDirOption = Annotated[Path | None, typer.Option(help="Where jobs and results are kept.")]
@@ -77,6 +79,7 @@ def generate(
     pick: Annotated[str, typer.Option(metavar="N|all", help="The bundle to make a mesh of.")] = "all",
     connect: ConnectOption = None,
     render: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write a picture of the mesh.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write what ran, .html or .json.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a textured mesh of a picture, of words, of a mesh, or of views.
@@ -106,7 +109,9 @@ def generate(
             f"{', '.join(map(str, TEXTURE_SIZES))}, the bundles from 1 to {MAX_BUNDLES}."
         ) from error
     views = (*(() if bundle is None else (bundle,)), *(view or ()))
-    run_generate(GenerateOptions(JobFiles(picture, mesh, views), output, params, chosen, connect, render, as_json))
+    run_generate(
+        GenerateOptions(JobFiles(picture, mesh, views), output, params, chosen, connect, render, as_json, report)
+    )
 
 
 def picked_bundle(pick: str, bundles: int) -> int | None:
@@ -182,19 +187,6 @@ def serve(
         until_stdin_closes=until_stdin_closes,
         private=private,
     )
-
-
-@app.command()
-def jobs(
-    connect: ConnectOption = None,
-    data_dir: DataDirOption = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
-    as_json: JsonOption = False,
-) -> None:
-    """List the newest jobs."""
-    from kiss3d_backend.commands.jobs import run_jobs
-
-    run_jobs(connect=connect, data_dir=data_dir, limit=limit, as_json=as_json)
 
 
 @app.command()

@@ -222,7 +222,8 @@ class TestJobsThatFail:
 
     def test_ctrl_c_cancels(self, kiss3d, disc: Path, backend: BackendProcess, environment: dict[str, str]):
         command = [sys.executable, "-m", "kiss3d_backend", "generate", str(disc), "-o", str(disc.parent / "o.glb")]
-        command += ["--connect", backend.address, "--seed", str(recipes.SLOW)]
+        report = disc.parent / "report.json"
+        command += ["--connect", backend.address, "--seed", str(recipes.SLOW), "--report", str(report)]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         assert process.stderr is not None
         for line in process.stderr:
@@ -234,6 +235,8 @@ class TestJobsThatFail:
         assert "Traceback" not in errors
         (job,) = json.loads(kiss3d("jobs", "--connect", backend.address, "--json").stdout)
         assert job["state"] == "cancelled"
+        told = json.loads(report.read_text(encoding="utf-8"))
+        assert told["job"]["state"] == "cancelled" and not told["run"]["stages"][0]["completed"]
 
     def test_ctrl_c_in_a_terminal_reaches_every_process_and_all_end(self, tmp_path: Path, environment: dict[str, str]):
         picture = tmp_path / "big.png"
@@ -291,6 +294,27 @@ class TestReports:
             (found,) = json.loads(kiss3d("jobs", "--json", *where).stdout)
             assert (found["job"], found["state"], found["name"]) == (job, "finished", "disc.png")
         assert job[:8] in kiss3d("jobs").stdout
+
+    def test_the_report_of_a_job(self, kiss3d, disc: Path, backend: BackendProcess, tmp_path: Path):
+        page, data = tmp_path / "now.html", tmp_path / "later.json"
+        where = ("--connect", backend.address)
+        command = ("generate", disc, "-o", tmp_path / "o.glb", "--json", "--report", page, *where)
+        job = json.loads(kiss3d(*command).stdout.splitlines()[-1])["job"]
+        assert "Misbehaving" in page.read_text(encoding="utf-8")
+        assert kiss3d("jobs", "report", job[:8], "-o", data, *where).returncode == 0
+        on_disk = kiss3d("jobs", "report", job, "--json")
+        assert json.loads(on_disk.stdout) == json.loads(data.read_text(encoding="utf-8"))
+        assert json.loads(on_disk.stdout)["job"]["id"] == job
+        kinds = [picture["kind"] for picture in json.loads(on_disk.stdout)["run"]["pictures"]]
+        assert kinds == ["turntable", "turntable"]
+        assert_error(kiss3d("jobs", "report", "ffffffff", *where), "job.unknown")
+        assert_error(kiss3d("jobs", "report", job, "-o", tmp_path / "no.txt"), "output.unwritable")
+
+        failed = kiss3d("generate", disc, "-o", tmp_path / "f.glb", "--seed", recipes.EXIT, "--report", data, *where)
+        assert_error(failed, "job.worker_died")
+        told = json.loads(data.read_text(encoding="utf-8"))
+        assert (told["job"]["state"], told["error"]["code"]) == ("failed", "job.worker_died")
+        assert [(stage["stage"], stage["completed"]) for stage in told["run"]["stages"]] == [("misbehave", False)]
 
     def test_doctor(self, kiss3d):
         result = kiss3d("doctor", "--json")

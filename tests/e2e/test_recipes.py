@@ -17,9 +17,13 @@ from tests.fakes.complaints import complaints
 from tests.fakes.tiny.machine import Machine, machine_with
 
 from kiss3d_backend.commands.job_request import JobFiles, make_submit
+from kiss3d_backend.models.hub_cache import HubCache
+from kiss3d_backend.models.store import ModelStore
+from kiss3d_backend.reports.record import report_from_json
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.messages import BundlesReady, Finished, MeshReady, Preview, StageStarted, WarningRaised
 from kiss3d_protocol.params import GenerateParams
+from kiss3d_protocol.payloads import sha256_of
 
 pytest.importorskip("torch", reason="the pipeline needs torch")
 
@@ -90,6 +94,35 @@ def test_a_picture(from_picture: list[Any]) -> None:
     # A network with random weights draws noise, which the check must not let pass in silence.
     assert {event.code for event in from_picture if isinstance(event, WarningRaised)} >= {"bundle.drawn_again"}
     assert bundles.bundles[0].seed in (3, 4)
+
+
+def test_the_report_of_a_picture(machine: Machine, from_picture: list[Any]) -> None:
+    folder = machine.data / "jobs" / from_picture[-1].job
+    report = report_from_json((folder / "report.json").read_text(encoding="utf-8"))
+    assert report.job.state == "finished" and report.job.params == GenerateParams("fast", 3, **SMALL)
+    assert [(each.stage, each.completed) for each in report.run.stages] == [(s, True) for s in stages(from_picture)]
+    loaded = {load.name.split()[0] for stage in report.run.stages for load in stage.loads}
+    assert loaded >= {"birefnet", "lrm", "multiview_unet", "zero123plus", "florence2"}
+    named = {file.entry for file in report.run.files}
+    state = ModelStore(machine.data, cache=HubCache(Path(machine.environment["HF_HOME"]) / "hub"))
+    assert named == {entry.entry.name for entry in state.preset("fast").entries}
+    told = {(file.entry, file.file): file.sha256 for file in report.run.files}
+    plain = [
+        (entry, file) for entry in state.preset("fast").entries for file in entry.files if file.status == "verified"
+    ]
+    assert len(plain) > 5 and all(len(sha256) == 64 for sha256 in told.values())
+    for entry, file in plain:
+        assert file.path is not None
+        assert told[entry.entry.name, file.file.loaded_name] == sha256_of(file.path.read_bytes())
+    # The tiny network draws noise: what was found wrong with it is there in figures, of every view.
+    figures = [check for check in report.run.checks if check.name == "bundle.iou"]
+    assert len(figures) == 4 and not all(check.passed for check in figures)
+    assert {(note.code, note.stage) for note in report.run.warnings} >= {("bundle.drawn_again", "bundle")}
+    kinds = [(picture.kind, picture.quality) for picture in report.run.pictures]
+    assert kinds.count(("bundle", "")) == 1
+    assert ("turntable", "final") in kinds and ("preview", "") in kinds
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert len(page) < 2_000_000 and page.count("<img") == len(report.run.pictures)
 
 
 def test_another_bundle_of_the_same_picture_keeps_the_views(backend: BackendProcess, from_picture: list[Any]) -> None:

@@ -12,6 +12,7 @@ from attrs import frozen
 
 from kiss3d_backend import __version__
 from kiss3d_backend.commands.files import check_writable
+from kiss3d_backend.commands.job_report import check_report_path, report_afterwards
 from kiss3d_backend.commands.job_request import JobFiles, make_submit
 from kiss3d_backend.commands.job_results import JobResult, WrittenMesh, write_bundles, write_meshes
 from kiss3d_backend.commands.stage_display import StageDisplay
@@ -59,6 +60,7 @@ class GenerateOptions:
     connect: str | None
     render: Path | None
     as_json: bool
+    report: Path | None = None
 
 
 def run_generate(options: GenerateOptions) -> None:
@@ -67,6 +69,8 @@ def run_generate(options: GenerateOptions) -> None:
     check_writable(options.output, ".glb")
     if options.render is not None:
         check_writable(options.render, ".png")
+    if options.report is not None:
+        check_report_path(options.report)
     if options.connect is None:
         check_offer(submit.params, default_data_dir())
     with contextlib.ExitStack() as stack:
@@ -79,6 +83,7 @@ def run_generate(options: GenerateOptions) -> None:
             address, check = str(parse_address(options.connect)), _no_check
         client = stack.enter_context(Client(address, f"cli/{__version__}"))
         client.connected(CONNECT_SECONDS)
+        stack.enter_context(report_afterwards(client, submit.job, options.report))
         result = _follow(client, submit, blobs, options.pick, display, check)
     report = result.report
     if not result.finals or report is None:
@@ -171,6 +176,8 @@ def _tell(
                 print(f"{mesh.render}: a picture of it")
         for path in bundles:
             print(f"{path}: a bundle")
+        if options.report is not None:
+            print(f"{options.report}: what ran")
         return
     outputs = [
         {
@@ -187,6 +194,7 @@ def _tell(
         **{name: value for name, value in outputs[0].items() if name != "bundle"},
         "outputs": outputs,
         "bundles": [str(path) for path in bundles],
+        "report": None if options.report is None else str(options.report),
         "recipe": report.recipe,
         "preset": report.preset,
         "seed": report.seed,

@@ -1,0 +1,47 @@
+"""The options of ``kiss3d jobs``; the commands are in :mod:`kiss3d_backend.commands`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+jobs_app = typer.Typer(name="jobs", invoke_without_command=True, help="List the newest jobs, or see what one did.")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DataDirOption = Annotated[Path | None, typer.Option(help="Where jobs and results are kept.")]
+ConnectOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running backend, tcp://HOST:PORT.")]
+
+
+@jobs_app.callback()
+def jobs(
+    context: typer.Context,
+    connect: ConnectOption = None,
+    data_dir: DataDirOption = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at the most.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List the newest jobs."""
+    if context.invoked_subcommand is not None:
+        return
+    from kiss3d_backend.commands.jobs import run_jobs
+
+    run_jobs(connect=connect, data_dir=data_dir, limit=limit, as_json=as_json)
+
+
+@jobs_app.command()
+def report(
+    job: Annotated[str, typer.Argument(help="A job's id, or its beginning.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The .html or .json file to write.", show_default=False),
+    ] = None,
+    connect: ConnectOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a page that says what a job did, how long each step took, and what would make the next one faster."""
+    from kiss3d_backend.commands.job_report import run_report
+
+    run_report(job=job, output=output, connect=connect, data_dir=data_dir, as_json=as_json)
