@@ -129,6 +129,13 @@ class Connection:
         self.forget(job)
         return False
 
+    def get_report(self, job: str) -> bool:
+        """Asks for the report of a job; the answer is news. False when nobody hears it now."""
+        if self._client is None or self.view.link is not Link.CONNECTED:
+            return False
+        self._client.get_report(job)
+        return True
+
     def forget(self, job: str) -> None:
         """Does not take the job up again after a restart."""
         self._jobs.pop(job, None)

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from attrs import define, evolve, frozen
 
-from kiss3d_protocol.errors import ConnectionLost, JobCancelled, Kiss3DError, StageFailed
-from kiss3d_protocol.messages import MeshReady
+from kiss3d_protocol.errors import ConnectionLost, JobCancelled, Kiss3DError, StageFailed, error_from_wire
+from kiss3d_protocol.messages import MeshReady, Refused, ReportFiles
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.payloads import Blob, MeshRef
 from kiss3d_protocol.session import News, Received
@@ -62,6 +62,7 @@ class Job:
     """A job that is followed. ``hindrance`` says why its mesh is not in the scene yet, though it is here.
 
     ``settled`` is True when nothing will happen to it any more, neither at the backend nor in the scene.
+    ``on_report`` waits for the report that was asked for: the page as UTF-8, or why there is none.
     """
 
     state: JobState
@@ -73,6 +74,7 @@ class Job:
     placed: str = ""
     settled: bool = False
     waiting: _Mesh | None = None
+    on_report: Callable[[bytes | Kiss3DError], None] | None = None
 
     @property
     def id(self) -> str:
@@ -148,6 +150,13 @@ class JobMonitor:
         if job.settled:
             self.jobs.pop(job.id, None)
 
+    def ask_report(self, job: Job, on_report: Callable[[bytes | Kiss3DError], None]) -> bool:
+        """Asks the backend what a job did; :meth:`poll` calls ``on_report``. False when nobody hears the question."""
+        if not job.connection.get_report(job.id):
+            return False
+        job.on_report = on_report
+        return True
+
     def poll(self, budget: float = TICK_BUDGET_SECONDS) -> bool:
         """Takes in what came, for at most ``budget`` seconds, and does at most one import; True after a change."""
         deadline = self._clock() + budget
@@ -215,8 +224,21 @@ class JobMonitor:
         if not isinstance(news, Received):
             return
         job = self.jobs.get(getattr(news.message, "job", None) or "")
-        if job is None or job.connection is not connection or job.state.ended:
+        if job is None or job.connection is not connection:
             return
+        if isinstance(news.message, ReportFiles):
+            self._reported(job, bytes(news.blobs[news.message.page.blob]))
+        elif isinstance(news.message, Refused) and news.message.about == "get_report":
+            self._reported(job, error_from_wire(news.message.code, news.message.message, news.message.remedy))
+        elif not job.state.ended:
+            self._take_event(job, news)
+
+    def _reported(self, job: Job, answer: bytes | Kiss3DError) -> None:
+        waiting, job.on_report = job.on_report, None
+        if waiting is not None:
+            waiting(answer)
+
+    def _take_event(self, job: Job, news: Received) -> None:
         if isinstance(news.message, MeshReady):
             # A newer mesh stands for all that came before it.
             job.waiting = _Mesh(news.message.quality, news.message.mesh, news.blobs)

@@ -17,6 +17,7 @@ CLASSES = (
     jobs.KISS3D_OT_cancel,
     jobs.KISS3D_OT_dismiss,
     jobs.KISS3D_OT_select,
+    jobs.KISS3D_OT_show_report,
     jobs.KISS3D_OT_place_here,
     connection.KISS3D_OT_connect,
     connection.KISS3D_OT_disconnect,

@@ -2,7 +2,7 @@
 
 import bpy
 
-from .. import blender_session
+from .. import blender_session, report_page
 from ..importer import place
 from ..job_monitor import Job
 
@@ -70,6 +70,24 @@ class KISS3D_OT_select(_JobOperator, bpy.types.Operator):
         if not place.select(job.target):
             self.report({"WARNING"}, "The object is not in the scene any more")
             return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class KISS3D_OT_show_report(_JobOperator, bpy.types.Operator):
+    """Show in the browser what this job did, how long each step took, and what would make the next one faster"""
+
+    bl_idname = "kiss3d.show_report"
+    bl_label = "Show Report"
+
+    def execute(self, context):
+        job = self.find()
+        if job is None:
+            return {"CANCELLED"}
+        id = job.id
+        if not blender_session.monitor().ask_report(job, lambda answer: report_page.show(id, answer)):
+            self.report({"WARNING"}, "The backend of this job is not connected")
+            return {"CANCELLED"}
+        blender_session.wake()
         return {"FINISHED"}
 
 

@@ -5,7 +5,13 @@ import bpy
 from .. import blender_session
 from ..job_monitor import Job
 from ..job_state import JobState, Link, Phase, StageLine
-from ..operators.jobs import KISS3D_OT_cancel, KISS3D_OT_dismiss, KISS3D_OT_place_here, KISS3D_OT_select
+from ..operators.jobs import (
+    KISS3D_OT_cancel,
+    KISS3D_OT_dismiss,
+    KISS3D_OT_place_here,
+    KISS3D_OT_select,
+    KISS3D_OT_show_report,
+)
 from .main_panel import KISS3D_PT_main
 from .text import draw_error, draw_text, duration
 
@@ -43,6 +49,7 @@ def _draw_job(layout, context, job: Job):
     if job.settled:
         if state.phase is Phase.FINISHED:
             header.operator(KISS3D_OT_select.bl_idname, text="", icon="RESTRICT_SELECT_OFF").job = job.id
+        header.operator(KISS3D_OT_show_report.bl_idname, text="", icon="TEXT").job = job.id
         header.operator(KISS3D_OT_dismiss.bl_idname, text="", icon="X").job = job.id
     else:
         _draw_progress(layout, job)

@@ -13,13 +13,15 @@ from blender_addon.job_state import Link, Phase
 from blender_addon.waiting import wait_until_settled
 from tests.addon.conftest import Bench
 from tests.fakes.meshes import sphere
-from tests.fakes.scripted_backend import Never, Pause, ScriptedBackend, ScriptedJob, Step, Until
+from tests.fakes.scripted_backend import Never, Pause, ScriptedBackend, ScriptedJob, Step, Until, coarse_then_final
 
 from kiss3d_protocol.errors import (
     BackendStartFailed,
     BackendUnreachable,
     JobCancelled,
     JobError,
+    JobNotEnded,
+    Kiss3DError,
     OutOfMemory,
     PresetUnavailable,
     StageFailed,
@@ -264,3 +266,18 @@ def test_progress_is_told(bench: Bench) -> None:
         wait_until_settled(bench.monitor, job)
     assert phases[0] is Phase.QUEUED and phases[-1] is Phase.FINISHED and Phase.RUNNING in phases
     assert job.connection.view.link is Link.CONNECTED
+
+
+def test_a_report_is_handed_to_who_asked_and_a_refusal_does_not_end_the_job(bench: Bench) -> None:
+    answers: list[bytes | Kiss3DError] = []
+    with ScriptedBackend({"chair": coarse_then_final, "forever": coarse_then_wait}) as backend:
+        done, going = bench.submit(backend.address, "chair"), bench.submit(backend.address, "forever")
+        bench.until(lambda: done.settled and going.state.phase is Phase.RUNNING)
+        assert bench.monitor.ask_report(done, answers.append)
+        bench.until(lambda: len(answers) == 1)
+        assert answers == [b"<!doctype html><title>chair</title>"]
+        assert bench.monitor.ask_report(going, answers.append)
+        bench.until(lambda: len(answers) == 2)
+        assert isinstance(answers[1], JobNotEnded) and going.state.phase is Phase.RUNNING
+        bench.monitor.disconnect(AddressTarget(backend.address))
+        assert not bench.monitor.ask_report(done, answers.append), "nobody hears it"

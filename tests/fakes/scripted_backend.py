@@ -36,6 +36,7 @@ from kiss3d_protocol.messages import (
     Event,
     Failed,
     Finished,
+    GetReport,
     Hello,
     JobReport,
     ListJobs,
@@ -46,6 +47,7 @@ from kiss3d_protocol.messages import (
     Progress,
     Queued,
     Refused,
+    ReportFiles,
     ServerMessage,
     StageStarted,
     StageTime,
@@ -55,7 +57,7 @@ from kiss3d_protocol.messages import (
     Welcome,
 )
 from kiss3d_protocol.params import PRESETS
-from kiss3d_protocol.payloads import Blob, sha256_of
+from kiss3d_protocol.payloads import Blob, FileRef, sha256_of
 from kiss3d_protocol.version import PROTOCOL_VERSION
 
 TICK_MS = 5
@@ -253,6 +255,8 @@ class ScriptedBackend:
                 running = self._jobs.get(message.job)
                 if running is not None and not running.ended:
                     self._say(running, (Cancelled(job=message.job), ()))
+            case GetReport():
+                self._report(peer, message.job)
             case ListJobs():
                 raise NotImplementedError("no script needs a job list yet")
             case _:
@@ -321,6 +325,15 @@ class ScriptedBackend:
                 for preset in PRESETS
             ),
         )
+
+    def _report(self, peer: bytes, job: str) -> None:
+        running = self._jobs.get(job)
+        if running is None or not running.ended:
+            self._send(peer, Refused("get_report", job, "job.not_ended", "It has not ended."))
+            return
+        data, page = b"{}", f"<!doctype html><title>{running.job.submit.name}</title>".encode()
+        refs = FileRef(0, "json", len(data), sha256_of(data)), FileRef(1, "html", len(page), sha256_of(page))
+        self._send(peer, ReportFiles(job, *refs), [data, page])
 
     def _send(self, peer: bytes, message: ServerMessage | Event, blobs: Sequence[Blob] = ()) -> None:
         self._socket.send_multipart([peer, *encode(message, blobs)])  # pyright: ignore[reportArgumentType]

@@ -6,7 +6,10 @@ The names of the pictures choose the scripts: see test_scripted.py.
 import contextlib
 import sys
 import threading
+import webbrowser
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import bpy
 import kiss3d_inside as inside
@@ -716,9 +719,19 @@ def check_selecting_and_dismissing():
     made = job.wait(30)
     assert bpy.ops.kiss3d.select(job=job.id) == {"FINISHED"}
     assert made.select_get() and bpy.context.view_layer.objects.active == made
-    bpy.ops.kiss3d.dismiss(job=job.id)
     from bl_ext.user_default.kiss3d import blender_session
 
+    shown, browse = [], webbrowser.open
+    webbrowser.open = shown.append
+    try:
+        assert bpy.ops.kiss3d.show_report(job=job.id) == {"FINISHED"}
+        until(lambda: (blender_session.monitor().poll(), shown)[1])
+    finally:
+        webbrowser.open = browse
+    page = Path(url2pathname(urlsplit(shown[0]).path))
+    assert page.read_text(encoding="utf-8") == "<!doctype html><title>plain</title>"
+    assert page.is_relative_to(bpy.app.tempdir)
+    bpy.ops.kiss3d.dismiss(job=job.id)
     assert job.id not in blender_session.monitor().jobs and made.name in bpy.data.objects
 
 
