@@ -91,7 +91,9 @@ def report() -> Report:
             id=JOB,
             name=HOSTILE,
             state="failed",
-            params=GenerateParams("fast", 3, prompt=HOSTILE, texture_size=2048, bundles=2, bundle_seed=9),
+            params=GenerateParams(
+                "fast", 3, prompt=HOSTILE, texture_size=2048, bundles=2, bundle_seed=9, write_prompt=True
+            ),
             inputs=InputsRecord("cd" * 32, ("ef" * 32,), 400, 800),
             created=90.0,
             started=99.5,

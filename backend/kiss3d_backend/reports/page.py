@@ -169,6 +169,8 @@ def _request(report: Report) -> str:
         rows.append((say("request.bundle_seed"), plain(params.bundle_seed)))
     if params.prompt:
         rows.append((say("request.prompt"), plain(params.prompt)))
+    if params.write_prompt:
+        rows.append((say("request.write_prompt"), say("request.by_model").html()))
     for name, value in (("faces", params.faces), ("texture_size", params.texture_size)):
         rows.append((say(f"request.{name}"), (as_preset if value is None else number(value, 0)).html()))
     if params.bundles > 1:
