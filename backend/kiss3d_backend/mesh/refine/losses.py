@@ -26,9 +26,9 @@ class Goal:
     known: Tensor = attrs.field(init=False)
     """(N, S, S): how much the normal of each pixel counts; 0 where there is none."""
 
-    @known.default
-    def _known(self) -> Tensor:
-        return self.masks * self.weights[:, None, None] * (self.normals * self.normals).sum(-1)
+    def __attrs_post_init__(self) -> None:
+        known = self.masks * self.weights[:, None, None] * (self.normals * self.normals).sum(-1)
+        object.__setattr__(self, "known", known)
 
     def clip(self, positions: Tensor) -> Tensor:
         """(N, V, 4) of ``positions`` (V, 3)."""
