@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import cv2
 import numpy as np
@@ -37,12 +39,20 @@ class Texels:
         return mixed
 
 
-def find_texels(uvs: NDArray[np.float32], uv_triangles: NDArray[np.int32], side: int) -> Texels:
-    """Rasterises the islands. ``uvs``: (N, 2) in [0, 1], v upwards; ``uv_triangles``: (T, 3)."""
+def find_texels(
+    uvs: NDArray[np.float32],
+    uv_triangles: NDArray[np.int32],
+    side: int,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> Texels:
+    """Rasterises the islands. ``uvs``: (N, 2) in [0, 1], v upwards; ``uv_triangles``: (T, 3). ``check``:
+    called between the steps; what it raises comes out of here."""
     clip = np.zeros((1, len(uvs), 4), dtype=np.float32)
     clip[0, :, :2] = uvs * 2.0 - 1.0
     clip[0, :, 3] = 1.0
     fragments = rasterize(clip, uv_triangles, (side, side))
+    check()
     triangle, barycentric = fragments.triangle[0].ravel(), fragments.barycentric[0].reshape(-1, 3)
     covered = triangle >= 0
     if not covered.any():
@@ -51,6 +61,7 @@ def find_texels(uvs: NDArray[np.float32], uv_triangles: NDArray[np.int32], side:
     distances, labels = cv2.distanceTransformWithLabels(
         empty, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    check()
     distance, nearest = distances.ravel(), np.asarray(labels, dtype=np.int32).ravel()
     fringe = np.flatnonzero((distance > 0) & (distance < _FRINGE + 0.01))
     owner = np.empty(int(nearest.max()) + 1, dtype=np.int32)
@@ -58,6 +69,7 @@ def find_texels(uvs: NDArray[np.float32], uv_triangles: NDArray[np.int32], side:
     beside = owner[nearest[fringe]]
     weights = _nearest_weights(uvs[uv_triangles[beside]] * side, _centres(fringe, side))
 
+    check()
     triangle = triangle.copy()
     barycentric = barycentric.copy()
     triangle[fringe], barycentric[fringe] = beside, weights
