@@ -70,11 +70,12 @@ def find_texels(
     weights = _nearest_weights(uvs[uv_triangles[beside]] * side, _centres(fringe, side))
 
     check()
-    triangle = triangle.copy()
-    barycentric = barycentric.copy()
     triangle[fringe], barycentric[fringe] = beside, weights
     pixel = np.flatnonzero(triangle >= 0)
-    return Texels(pixel, triangle[pixel], np.clip(barycentric[pixel], 0.0, 1.0), side)
+    check()
+    shown = barycentric[pixel]
+    check()
+    return Texels(pixel, triangle[pixel], np.clip(shown, 0.0, 1.0, out=shown), side)
 
 
 def _centres(pixel: NDArray[np.int64], side: int) -> NDArray[np.float32]:
