@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 
 from attrs import define, frozen
 
-from kiss3d_protocol.address import parse_address
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.errors import BackendUnreachable, Kiss3DError
 from kiss3d_protocol.messages import TERMINAL_EVENTS, Event, Refused, Submit
 from kiss3d_protocol.payloads import Blob
+from kiss3d_protocol.servers import address_of
 from kiss3d_protocol.session import LinkChanged, LinkState, News, Received
 
 from .job_state import Link, LinkView, reduce_link
@@ -34,7 +34,7 @@ class LocalTarget:
 
 @frozen
 class AddressTarget:
-    """A backend that runs already, at ``tcp://HOST:PORT``."""
+    """A backend that runs already, at ``tcp://HOST:PORT``, or the name of one that this computer was paired with."""
 
     address: str
 
@@ -153,7 +153,7 @@ class Connection:
         return "\n".join(self._backend.log) if self._backend is not None else ""
 
     def _check_allowed(self, address: str) -> None:
-        if not parse_address(address).is_loopback and not self._network_allowed():
+        if not address_of(address).is_loopback and not self._network_allowed():
             raise BackendUnreachable(
                 f"Blender is not allowed to use the network, so '{address}' cannot be reached.",
                 "Turn on 'Allow Online Access' in Preferences > System.",

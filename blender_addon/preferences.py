@@ -6,8 +6,8 @@ import textwrap
 
 import bpy
 
-from kiss3d_protocol.address import parse_address
-from kiss3d_protocol.errors import AddressInvalid
+from kiss3d_protocol.errors import Kiss3DError
+from kiss3d_protocol.servers import address_of
 from kiss3d_protocol.version import DEFAULT_ADDRESS
 
 from . import blender_session
@@ -47,7 +47,10 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
     )
     address: bpy.props.StringProperty(
         name="Address",
-        description="The address that 'kiss3d serve' prints, as tcp://HOST:PORT",
+        description=(
+            "The address that 'kiss3d serve' prints, as tcp://HOST:PORT, or the name of a backend that this computer "
+            "was paired with"
+        ),
         default=DEFAULT_ADDRESS,
         update=_changed,
     )
@@ -66,6 +69,7 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
         layout.row().prop(self, "mode", expand=True)
         if self.mode == "ADDRESS":
             layout.prop(self, "address")
+            layout.operator("kiss3d.pair", icon="PASTEDOWN")
             self._draw_address_help(layout)
         else:
             layout.prop(self, "python")
@@ -73,8 +77,8 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
 
     def _draw_address_help(self, layout):
         try:
-            address = parse_address(self.address)
-        except AddressInvalid as error:
+            address = address_of(self.address.strip())
+        except Kiss3DError as error:
             _lines(layout, str(error), icon="ERROR")
             return
         if not address.is_loopback and not bpy.app.online_access:

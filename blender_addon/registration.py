@@ -21,6 +21,7 @@ CLASSES = (
     jobs.KISS3D_OT_place_here,
     connection.KISS3D_OT_connect,
     connection.KISS3D_OT_disconnect,
+    connection.KISS3D_OT_pair,
     connection.KISS3D_OT_dismiss_notice,
     connection.KISS3D_OT_preferences,
     main_panel.KISS3D_PT_main,

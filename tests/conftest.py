@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from tests.fakes.complaints import complaints
+
+from kiss3d_protocol.key_files import CONFIG_DIR_VARIABLE
+
+# Tests never see the keys of the person who runs them. The processes that they start inherit this.
+_config_dir = tempfile.TemporaryDirectory(prefix="kiss3d-test-config-")
+os.environ[CONFIG_DIR_VARIABLE] = _config_dir.name
+
+
+@pytest.fixture
+def config_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration directory of the test's own, empty at first."""
+    path = tmp_path / "config"
+    monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(path))
+    return path
+
 
 # A slow or a shared machine is no failure, and the same tree gives the same answer every time.
 settings.register_profile("kiss3d", deadline=None, derandomize=True)

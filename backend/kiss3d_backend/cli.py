@@ -13,7 +13,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from kiss3d_backend import __version__
+from kiss3d_backend.cli_connect import ConnectOption
 from kiss3d_backend.cli_jobs import jobs_app
+from kiss3d_backend.cli_keys import add_key_commands
 from kiss3d_backend.cli_models import INTERRUPTED, models_app
 from kiss3d_backend.config import DEFAULT_RECIPES
 from kiss3d_protocol.errors import Kiss3DError, ParamsInvalid
@@ -42,7 +44,6 @@ app.add_typer(jobs_app)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DataDirOption = Annotated[Path | None, typer.Option(help="Where jobs and results are kept.")]
-ConnectOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running backend, tcp://HOST:PORT.")]
 
 
 @app.callback()
@@ -195,6 +196,9 @@ def doctor(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
     from kiss3d_backend.commands.doctor import run_doctor
 
     raise typer.Exit(run_doctor(data_dir=data_dir, as_json=as_json))
+
+
+add_key_commands(app)
 
 
 def main() -> NoReturn:

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from kiss3d_backend.cli_connect import ConnectOption
+
 jobs_app = typer.Typer(name="jobs", invoke_without_command=True, help="List the newest jobs, or see what one did.")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DataDirOption = Annotated[Path | None, typer.Option(help="Where jobs and results are kept.")]
-ConnectOption = Annotated[str | None, typer.Option(metavar="ADDRESS", help="A running backend, tcp://HOST:PORT.")]
 
 
 @jobs_app.callback()

@@ -31,6 +31,11 @@ class DataDir:
         return self.root / "jobs.sqlite3"
 
     @property
+    def clients(self) -> Path:
+        """The allow list."""
+        return self.root / "clients.sqlite3"
+
+    @property
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 

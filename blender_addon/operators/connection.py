@@ -2,8 +2,14 @@
 
 import bpy
 
+from kiss3d_protocol.errors import Kiss3DError
+from kiss3d_protocol.pairing_string import parse_pairing
+from kiss3d_protocol.redeem import pair_with
+
 from .. import blender_session, preferences
 from ..job_state import Link
+
+PAIR_SECONDS = 5.0
 
 
 def _connection(context):
@@ -46,6 +52,31 @@ class KISS3D_OT_disconnect(bpy.types.Operator):
     def execute(self, context):
         blender_session.monitor().disconnect(preferences.get(context).backend_target())
         blender_session.wake()
+        return {"FINISHED"}
+
+
+class KISS3D_OT_pair(bpy.types.Operator):
+    """Pair with the backend whose pairing string ('kiss3d pair' prints it) is in the clipboard"""
+
+    bl_idname = "kiss3d.pair"
+    bl_label = "Pair with String in Clipboard"
+    # No property and no REGISTER: the string ends up neither in Blender's log nor in a file. It is good for one use.
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        try:
+            pairing = parse_pairing(context.window_manager.clipboard)
+            if not pairing.address.is_loopback and not bpy.app.online_access:
+                self.report({"ERROR"}, "Turn on 'Allow Online Access' in Preferences > System first.")
+                return {"CANCELLED"}
+            # A click that waits, but seldom for more than a moment: the string names a backend that runs.
+            server = pair_with(pairing.to_text(), f"kiss3d-blender/{blender_session.VERSION}", timeout=PAIR_SECONDS)
+        except Kiss3DError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        chosen = preferences.get(context)
+        chosen.mode, chosen.address = "ADDRESS", server.name
+        self.report({"INFO"}, f"Paired with {server.address} as '{server.client}'.")
         return {"FINISHED"}
 
 

@@ -18,6 +18,7 @@ from kiss3d_protocol.framing import encode
 from kiss3d_protocol.messages import Attach, Cancel, Choose, GetReport, ListJobs, Submit, Welcome
 from kiss3d_protocol.models import PullModels
 from kiss3d_protocol.payloads import Blob
+from kiss3d_protocol.servers import find_endpoint
 from kiss3d_protocol.session import ClientSession, LinkChanged, LinkState, News
 from kiss3d_protocol.transport import Transport
 from kiss3d_protocol.transport.zeromq import ZeroMQTransport
@@ -29,7 +30,9 @@ DIAGNOSE_AFTER_SECONDS = 2.5
 class Client:
     """Talks to one backend until :meth:`close`; reconnects and resumes by itself.
 
-    ``address`` is ``tcp://HOST:PORT`` (raises :class:`AddressInvalid`); ``client_name`` is name/version.
+    ``backend`` is ``tcp://HOST:PORT`` or the name of a backend that this computer was paired with; ``client_name`` is
+    name/version. Raises what :func:`find_endpoint` raises. With a ``transport`` of one's own no keys are looked for.
+
     News are :class:`LinkChanged` and :class:`Received`, in the order in which they happened. While the backend has
     never answered, a LinkChanged with an ``error`` says why, again each time that the reason changes; the client
     goes on trying.
@@ -37,16 +40,21 @@ class Client:
 
     def __init__(
         self,
-        address: str,
+        backend: str,
         client_name: str,
         *,
-        transport: Callable[[Address], Transport] = ZeroMQTransport,
+        transport: Callable[[Address], Transport] | None = None,
         diagnosis: Callable[[Address], ConnectionFailed] = diagnose,
         diagnose_after: float = DIAGNOSE_AFTER_SECONDS,
     ) -> None:
-        self.address = parse_address(address)
         self._session = ClientSession(client_name)
-        self._transport = transport(self.address)
+        if transport is None:
+            endpoint = find_endpoint(backend)
+            self.address = endpoint.address
+            self._transport: Transport = ZeroMQTransport(endpoint.address, endpoint.keys)
+        else:
+            self.address = parse_address(backend)
+            self._transport = transport(self.address)
         self._diagnosis = diagnosis
         self._diagnose_after = diagnose_after
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -164,12 +172,16 @@ class Client:
                 pause = session.tick(time.monotonic())
                 while session.outgoing:
                     transport.send(session.outgoing.popleft())
-                frames = transport.receive(min(pause, 0.5))
-                if frames is not None:
-                    session.receive(frames, time.monotonic())
+                try:
+                    frames = transport.receive(min(pause, 0.5))
+                except ConnectionFailed as error:
+                    session.turned_away(error, time.monotonic())
+                else:
+                    if frames is not None:
+                        session.receive(frames, time.monotonic())
                 while session.news:
                     self._news.put(session.news.popleft())
-                found = doctor.look(session.state is LinkState.CONNECTING)
+                found = doctor.look(session.state is LinkState.CONNECTING and not session.was_turned_away)
                 if found is not None:
                     self._news.put(LinkChanged(LinkState.CONNECTING, None, found))
             while session.outgoing:

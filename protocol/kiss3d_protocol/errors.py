@@ -24,7 +24,17 @@
     │   ├── AddressInvalid              connect.address_invalid
     │   ├── BackendUnreachable          connect.unreachable
     │   ├── NotABackend                 connect.not_a_backend
-    │   └── ConnectionLost              connect.lost
+    │   ├── ConnectionLost              connect.lost
+    │   └── KeyRefused                  connect.key_refused
+    ├── SecurityError
+    │   ├── KeyFileUnsafe               key.file_unsafe
+    │   ├── KeyFileUnusable             key.file_unusable
+    │   ├── KeyMissing                  key.missing
+    │   ├── ServerUnknown               key.server_unknown
+    │   ├── PairingInvalid              pairing.invalid
+    │   ├── PairingRefused              pairing.refused
+    │   ├── ClientNameTaken             pairing.name_taken
+    │   └── ClientUnknown               pairing.client_unknown
     ├── ProtocolError
     │   ├── ProtocolVersionMismatch     protocol.version
     │   ├── MessageMalformed            protocol.malformed
@@ -221,6 +231,67 @@ class ConnectionLost(ConnectionFailed):
     default_remedy = "The job goes on in the backend: connect again to get its result."
 
 
+class KeyRefused(ConnectionFailed):
+    code = "connect.key_refused"
+    exit_code = 44
+    default_remedy = "Ask for a new pairing string ('kiss3d pair' on the backend's machine), and pair again."
+
+
+class SecurityError(Kiss3DError):
+    """Something is wrong with a key, or with who is allowed to connect."""
+
+
+class KeyFileUnsafe(SecurityError):
+    code = "key.file_unsafe"
+    exit_code = 22
+    default_remedy = "Make it yours alone (chmod 600). If others may have read it, run 'kiss3d keys rotate'."
+
+
+class KeyFileUnusable(SecurityError):
+    code = "key.file_unusable"
+    exit_code = 23
+    default_remedy = "Check the folder's permissions; move a broken file away, and pair this computer again."
+
+
+class KeyMissing(SecurityError):
+    code = "key.missing"
+    exit_code = 24
+    default_remedy = (
+        "Run 'kiss3d pair NAME' on the backend's machine; paste what it prints into the add-on's preferences, "
+        "or give it to 'kiss3d connect' here."
+    )
+
+
+class ServerUnknown(SecurityError):
+    code = "key.server_unknown"
+    exit_code = 25
+    default_remedy = "List those that this computer knows with 'kiss3d servers list'."
+
+
+class PairingInvalid(SecurityError):
+    code = "pairing.invalid"
+    exit_code = 26
+    default_remedy = "Copy the whole string that 'kiss3d pair' printed, from 'kiss3d1-' to its end."
+
+
+class PairingRefused(SecurityError):
+    code = "pairing.refused"
+    exit_code = 27
+    default_remedy = "A pairing string is good for one use and some minutes: ask for a new one ('kiss3d pair')."
+
+
+class ClientNameTaken(SecurityError):
+    code = "pairing.name_taken"
+    exit_code = 28
+    default_remedy = "Choose another name; or add --renew to give that client a new key: it keeps its jobs."
+
+
+class ClientUnknown(SecurityError):
+    code = "pairing.client_unknown"
+    exit_code = 29
+    default_remedy = "List the clients with 'kiss3d clients list'."
+
+
 class ProtocolError(Kiss3DError):
     """The other side does not keep to the protocol."""
 
@@ -337,7 +408,7 @@ class BackendStopping(BackendError):
 class BindRefused(BackendError):
     code = "backend.bind_refused"
     exit_code = 72
-    default_remedy = "Bind to 127.0.0.1 and reach it through an SSH tunnel."
+    default_remedy = "Pair a client first ('kiss3d pair NAME'), or bind to 127.0.0.1."
 
 
 class AddressInUse(BackendError):

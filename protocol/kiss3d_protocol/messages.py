@@ -20,6 +20,7 @@ from kiss3d_protocol.models import (
     PullModels,
     PullProgress,
 )
+from kiss3d_protocol.pairing import Pair, Paired
 from kiss3d_protocol.params import DEFAULT_RECIPE, MAX_BUNDLES, GenerateParams
 from kiss3d_protocol.payloads import BlobRef, FileRef, ImageRef, MeshRef, expect_backend_image
 from kiss3d_protocol.validation import MAX_NAME as MAX_NAME
@@ -193,9 +194,8 @@ class GetReport:
     job: str = field(validator=job_text)
 
 
-ClientMessage = (
-    Hello | Ping | Submit | Cancel | Attach | ListJobs | Choose | GetReport | ListModels | PullModels | CancelPull
-)
+ModelRequest = ListModels | PullModels | CancelPull
+ClientMessage = Hello | Pair | Ping | Submit | Cancel | Attach | ListJobs | Choose | GetReport | ModelRequest
 
 # ---------------------------------------------------------------------------------------------- server
 
@@ -361,7 +361,7 @@ JobEvent = (
     | Cancelled
 )
 PullMessage = PullProgress | PullFinished | PullFailed | PullCancelled
-ServerMessage = Welcome | Pong | Refused | JobList | ReportFiles | ModelList | PullMessage | JobEvent
+ServerMessage = Welcome | Pong | Refused | JobList | ReportFiles | ModelList | PullMessage | Paired | JobEvent
 
 TERMINAL_EVENTS = (Finished, Failed, Cancelled)
 """Exactly one of these ends a job."""
@@ -378,6 +378,7 @@ TAGS: dict[type, str] = {
     ListModels: "list_models",
     PullModels: "pull_models",
     CancelPull: "cancel_pull",
+    Pair: "pair",
     Welcome: "welcome",
     Pong: "pong",
     Refused: "refused",
@@ -388,6 +389,7 @@ TAGS: dict[type, str] = {
     PullFinished: "pull_finished",
     PullFailed: "pull_failed",
     PullCancelled: "pull_cancelled",
+    Paired: "paired",
     Queued: "queued",
     StageStarted: "stage_started",
     Progress: "progress",

@@ -14,6 +14,7 @@ from enum import Enum
 from attrs import define, frozen
 
 from kiss3d_protocol.errors import (
+    ConnectionFailed,
     HelloRequired,
     Kiss3DError,
     ProtocolError,
@@ -109,6 +110,7 @@ class ClientSession:
         self._next_hello = 0.0
         self._last_heard = 0.0
         self._last_sent = 0.0
+        self._turned_away = ""
 
     # -- what the user wants ------------------------------------------------------------------------
 
@@ -227,12 +229,27 @@ class ClientSession:
             case _:
                 self._pull_news(message)
 
+    def turned_away(self, error: ConnectionFailed, now: float) -> None:
+        """The transport was turned away and will try again. Told once for each reason, until a welcome comes."""
+        if self.state is LinkState.FAILED:
+            return
+        if self.state is LinkState.CONNECTED:
+            self.state, self._next_hello = LinkState.LOST, now
+        if error.message != self._turned_away:
+            self._turned_away = error.message
+            self.news.append(LinkChanged(self.state, None, error))
+
+    @property
+    def was_turned_away(self) -> bool:
+        """Whether the reason of the silence is known."""
+        return bool(self._turned_away)
+
     def _welcomed(self, welcome: Welcome, now: float) -> None:
         if major_of(welcome.protocol) != PROTOCOL_MAJOR:
             self._fail(version_mismatch(welcome.protocol))
             return
         before = self.welcome if self.state is LinkState.CONNECTED else None
-        self.state, self.welcome, self._last_sent = LinkState.CONNECTED, welcome, now
+        self.state, self.welcome, self._last_sent, self._turned_away = LinkState.CONNECTED, welcome, now, ""
         if before is not None and before.instance == welcome.instance:
             # The same backend. Its free memory may have changed, which is no news; what it offers is.
             if (before.presets, before.missing_models) != (welcome.presets, welcome.missing_models):

@@ -22,6 +22,8 @@ def _finite(_: object, attribute: Any, value: float | None) -> None:
 
 uuid_text = validators.matches_re(_UUID)
 sha256_text = validators.matches_re(r"[0-9a-f]{64}")
+key_text = validators.matches_re(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+"""The letters of a key of 32 bytes in Z85 (ZeroMQ's RFC 32)."""
 name_text = validators.max_len(MAX_NAME)
 long_text = validators.max_len(MAX_TEXT)
 not_negative = validators.ge(0)

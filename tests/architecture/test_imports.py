@@ -12,6 +12,7 @@ from tests.architecture.source_tree import ROOT
 LIGHT = (
     "kiss3d_backend.broker",
     "kiss3d_backend.cli",
+    "kiss3d_backend.clients",
     "kiss3d_backend.devices",
     "kiss3d_backend.jobs",
     "kiss3d_backend.models",

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from kiss3d_backend.broker.admission import Admission
 from kiss3d_backend.broker.broker import Broker
 from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.sessions import Sessions
+from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DataDir
 from kiss3d_backend.jobs.book import JobBook
 from kiss3d_backend.models.pull_process import STOP_SECONDS, PullNotice, PullProcess, read_line
@@ -32,6 +34,7 @@ from kiss3d_protocol.models import (
     PullProgress,
 )
 
+OWNER_KEY = "o" * 40
 TOML = """
 [one]
 repository = "small/one"
@@ -76,6 +79,7 @@ class Rig:
         self.processes: list[FakeProcess] = []
         self.offered = False
         self.sessions = Sessions()
+        self.registry = ClientRegistry(data_dir.clients, OWNER_KEY)
         self.pulls = Pulls(self._spawn, lambda: self.now)
         self.broker = Broker(
             book,
@@ -83,6 +87,7 @@ class Rig:
             Supervisor(["unused"], lambda _: None),
             self.pulls,
             self.sessions,
+            Admission(self.registry),
             "instance",
             data_dir.root,
             self._welcome,
@@ -100,7 +105,7 @@ class Rig:
 
     def say(self, client: bytes, *messages: ClientMessage) -> None:
         for message in messages:
-            self.broker.receive(client, [bytes(frame) for frame in encode(message)], self.now)
+            self.broker.receive(client, OWNER_KEY, [bytes(frame) for frame in encode(message)], self.now)
 
     def tell(self, *messages: Any) -> None:
         """What the newest process says, None for its end."""

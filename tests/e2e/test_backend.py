@@ -13,6 +13,7 @@ import psutil
 import pytest
 from tests.fakes import recipes
 from tests.fakes.backend_process import MISBEHAVING, BackendProcess, collect
+from tests.fakes.raw_client import raw_dealer
 
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.framing import MAGIC, decode_server, encode, pack_map
@@ -221,12 +222,7 @@ class TestStrangers:
 
     @pytest.fixture
     def dealer(self, backend: BackendProcess):
-        import zmq
-
-        with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
-            dealer.setsockopt(zmq.LINGER, 0)
-            dealer.setsockopt(zmq.RCVTIMEO, 3000)
-            dealer.connect(backend.address)
+        with raw_dealer(backend.address) as dealer:
             yield dealer
 
     def answer(self, dealer) -> Refused:
@@ -292,12 +288,7 @@ class TestStrangers:
 
 
 def test_a_client_that_does_not_read_holds_nobody_up(backend: BackendProcess, client: Client, make_submit):
-    import zmq
-
-    with zmq.Context() as context, context.socket(zmq.DEALER) as sleeper:
-        sleeper.setsockopt(zmq.LINGER, 0)
-        sleeper.setsockopt(zmq.RCVHWM, 1)
-        sleeper.connect(backend.address)
+    with raw_dealer(backend.address, most_unread=1) as sleeper:
         sleeper.send_multipart(encode(Hello("1.0", "sleeper/1")))
         submit, blob = make_submit(seed=recipes.SLOW)
         client.submit(submit, [blob])

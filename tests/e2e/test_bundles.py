@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
-import zmq
 from PIL import Image
 from tests.fakes import recipes
 from tests.fakes.backend_process import MISBEHAVING, BackendProcess, collect
+from tests.fakes.raw_client import raw_dealer
 
 from kiss3d_backend.cli import picked_bundle
 from kiss3d_backend.commands.generate import GenerateOptions, run_generate
@@ -105,10 +105,7 @@ def test_a_choice_over_the_protocol(backend: BackendProcess, make_submit: Any) -
         jobs = until(client, JobList).message
         assert isinstance(jobs, JobList) and jobs.jobs[0].state == "running"
 
-        with zmq.Context() as context, context.socket(zmq.DEALER) as old:
-            old.setsockopt(zmq.LINGER, 0)
-            old.setsockopt(zmq.RCVTIMEO, 5000)
-            old.connect(backend.address)
+        with raw_dealer(backend.address) as old:
             old.send_multipart(encode(Hello("1.0", "old/1")))
             decode_server(old.recv_multipart())
             old.send_multipart(encode(Attach(submit.job, ready.message.number - 1)))

@@ -25,6 +25,8 @@ from tests.fakes import recipes
 from tests.fakes.backend_process import MISBEHAVING, BackendProcess
 
 from kiss3d_protocol.errors import ERRORS
+from kiss3d_protocol.key_files import backend_keys
+from kiss3d_protocol.security import secure_backend
 
 
 @pytest.fixture
@@ -171,17 +173,20 @@ class TestAddresses:
         assert "web server" in assert_error(result, "connect.not_a_backend")
 
     @pytest.mark.parametrize(
-        ("answer", "code"),
+        ("encrypted", "answer", "code"),
         [
-            ([b"K3D2", b"\x80"], "protocol.version"),
-            (None, "connect.not_a_backend"),
-            ([b"hello"], "connect.not_a_backend"),
+            (True, [b"K3D2", b"\x80"], "protocol.version"),
+            (True, None, "connect.key_refused"),
+            (False, [b"hello"], "connect.not_a_backend"),
         ],
         ids=["another version", "silent", "another program"],
     )
-    def test_other_zeromq_programs(self, kiss3d, disc: Path, answer: list[bytes] | None, code: str):
+    def test_other_zeromq_programs(self, kiss3d, disc: Path, encrypted: bool, answer: list[bytes] | None, code: str):
         with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
             router.setsockopt(zmq.LINGER, 0)
+            if encrypted:
+                secure_backend(router, backend_keys().backend)
+                router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 0)
             port = router.bind_to_random_port("tcp://127.0.0.1")
             stop = threading.Event()
 

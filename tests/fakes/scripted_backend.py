@@ -28,6 +28,7 @@ import zmq
 from tests.fakes.meshes import FakeMesh, sphere
 
 from kiss3d_protocol.framing import decode_client, encode
+from kiss3d_protocol.key_files import backend_keys
 from kiss3d_protocol.messages import (
     Attach,
     Cancel,
@@ -58,6 +59,7 @@ from kiss3d_protocol.messages import (
 )
 from kiss3d_protocol.params import PRESETS
 from kiss3d_protocol.payloads import Blob, FileRef, sha256_of
+from kiss3d_protocol.security import secure_backend
 from kiss3d_protocol.version import PROTOCOL_VERSION
 
 TICK_MS = 5
@@ -202,6 +204,9 @@ class ScriptedBackend:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 0)
+        # A backend of this user without a doorkeeper: it lets in whoever can read the user's key file.
+        secure_backend(self._socket, backend_keys().backend)
+        self._socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 0)
         port = self._socket.bind_to_random_port("tcp://127.0.0.1")
         self.address = f"tcp://127.0.0.1:{port}"
         self._thread.start()

@@ -10,6 +10,9 @@ from typing import Any
 import zmq
 from tests.protocol.model_backend import ModelBackend
 
+from kiss3d_protocol.key_files import backend_keys
+from kiss3d_protocol.security import secure_backend
+
 
 class Router:
     """Serves ``backend`` at ``tcp://127.0.0.1:port`` (0: any) until :meth:`close`; ``mute`` never answers."""
@@ -22,6 +25,9 @@ class Router:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 0)
+        # A backend of this user without a doorkeeper: it lets in whoever can read the user's key file.
+        secure_backend(self._socket, backend_keys().backend)
+        self._socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 0)
         self._socket.setsockopt(zmq.IPV6, int(host.startswith("[")))
         try:
             self._socket.bind(f"tcp://{host}:{port or '*'}")

@@ -50,8 +50,10 @@ from kiss3d_protocol.models import (
     PullModels,
     PullProgress,
 )
+from kiss3d_protocol.pairing import Pair, Paired
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.payloads import Blob, BlobWriter, FileRef, MeshRef, sha256_of
+from kiss3d_protocol.version import PROTOCOL_VERSION
 
 JOB = "0b8f7c1e-5a55-4d5e-9b1e-0123456789ab"
 OTHER_JOB = "11111111-2222-4333-8444-555555555555"
@@ -59,11 +61,15 @@ INSTANCE = "9d6b8a44-7a0c-4f0e-8f57-ba9876543210"
 OTHER_INSTANCE = "22222222-2222-4222-8222-222222222222"
 PICTURE = b"\x89PNG\r\n\x1a\n, as it were"
 TIME = 1_700_000_000.5
+PUBLIC_KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
+"""The server's public key in the test vectors of ZeroMQ's manual of CURVE."""
 
 Sample = tuple[ClientMessage | ServerMessage, Sequence[Blob]]
 
 
-def welcome(instance: str = INSTANCE, *, protocol: str = "1.1", heartbeat: float = 2.0, ram_free: int = 1) -> Welcome:
+def welcome(
+    instance: str = INSTANCE, *, protocol: str = PROTOCOL_VERSION, heartbeat: float = 2.0, ram_free: int = 1
+) -> Welcome:
     return Welcome(
         protocol=protocol,
         server="kiss3d/0.1.0",
@@ -166,7 +172,7 @@ def report() -> JobReport:
 
 def client_samples() -> list[Sample]:
     return [
-        (Hello("1.1", "blender/0.1.0"), ()),
+        (Hello(PROTOCOL_VERSION, "blender/0.1.0"), ()),
         (Ping(), ()),
         submit_of_everything(),
         (Cancel(JOB), ()),
@@ -177,6 +183,7 @@ def client_samples() -> list[Sample]:
         (ListModels(), ()),
         (PullModels("fast", ("flux-schnell",)), ()),
         (CancelPull(), ()),
+        (Pair(PROTOCOL_VERSION, "blender/0.1.0", PUBLIC_KEY), ()),
     ]
 
 
@@ -207,6 +214,7 @@ def server_samples() -> list[Sample]:
         (PullFinished(("flux-schnell",)), ()),
         (PullFailed("model.gated", "It is gated.", "Accept its licence."), ()),
         (PullCancelled(), ()),
+        (Paired("anna", True), ()),
         (Queued(job=JOB, number=1, time=TIME, position=2), ()),
         (StageStarted(job=JOB, number=2, time=TIME, stage="inflate", title="Inflating", index=1, count=3), ()),
         (Progress(job=JOB, time=TIME, stage="inflate", step=3, steps=10, fraction=0.5, eta_seconds=2.5), ()),

@@ -19,6 +19,8 @@ from kiss3d_protocol.payloads import (
     MeshRef,
     sha256_of,
 )
+from kiss3d_protocol.security import key_from_bytes
+from kiss3d_protocol.version import PROTOCOL_VERSION
 
 jobs = st.uuids().map(str)
 names = st.text(max_size=12) | st.just("é" * m.MAX_NAME)
@@ -28,6 +30,7 @@ seconds = st.floats(min_value=0, allow_infinity=False)
 fractions = st.floats(0, 1)
 counts = st.integers(0, 2**63 - 1)
 sha256s = st.binary(min_size=32, max_size=32).map(bytes.hex)
+keys = st.binary(min_size=32, max_size=32).map(key_from_bytes)
 short_names = names.filter(lambda text: len(text) <= 64)
 params = st.builds(
     GenerateParams,
@@ -73,7 +76,7 @@ reports = st.builds(
 )
 welcomes = st.builds(
     m.Welcome,
-    protocol=st.just("1.1"),
+    protocol=st.just(PROTOCOL_VERSION),
     server=names,
     instance=jobs,
     heartbeat_seconds=st.floats(0.01, 3600),
@@ -203,6 +206,7 @@ CLIENT = {
     m.ListModels: _alone(st.just(m.ListModels())),
     m.PullModels: _alone(st.builds(m.PullModels, st.none() | short_names, models)),
     m.CancelPull: _alone(st.just(m.CancelPull())),
+    m.Pair: _alone(st.builds(m.Pair, protocol=st.just(PROTOCOL_VERSION), client=names, public_key=keys)),
 }
 SERVER = {
     m.Welcome: _alone(welcomes),
@@ -226,6 +230,7 @@ SERVER = {
     m.PullFinished: _alone(st.builds(m.PullFinished, models)),
     m.PullFailed: _alone(st.builds(m.PullFailed, names, texts, texts)),
     m.PullCancelled: _alone(st.just(m.PullCancelled())),
+    m.Paired: _alone(st.builds(m.Paired, name=names, admin=st.booleans())),
     m.Queued: _alone(_events(m.Queued, position=counts)),
     m.StageStarted: _alone(
         _events(m.StageStarted, stage=names, title=names, index=counts, count=st.integers(1, 2**63 - 1))

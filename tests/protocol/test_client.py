@@ -21,11 +21,13 @@ from kiss3d_protocol.errors import (
     AddressInvalid,
     BackendUnreachable,
     ConnectionFailed,
+    KeyRefused,
     MessageMalformed,
     NotABackend,
     ProtocolVersionMismatch,
 )
 from kiss3d_protocol.framing import MAX_BLOB_TO_SERVER, decode_client, encode
+from kiss3d_protocol.key_files import backend_keys
 from kiss3d_protocol.messages import (
     Attach,
     Cancel,
@@ -43,6 +45,7 @@ from kiss3d_protocol.payloads import BlobWriter, MeshRef
 from kiss3d_protocol.session import LinkChanged, LinkState, News, Received
 from kiss3d_protocol.transport.memory import MemoryTransport
 from kiss3d_protocol.transport.zeromq import ZERO_COPY_FROM, ZeroMQTransport
+from kiss3d_protocol.version import PROTOCOL_VERSION
 
 ADDRESS = "tcp://127.0.0.1:9"
 PATIENCE = 10.0
@@ -80,7 +83,7 @@ def test_news_come_in_the_order_in_which_things_happened() -> None:
     transport = MemoryTransport()
     with client_on(transport) as client:
         assert client.poll() is None
-        assert sent(transport) == Hello("1.1", "test/1")
+        assert sent(transport) == Hello(PROTOCOL_VERSION, "test/1")
         transport.deliver(encode(welcome()))
         assert client.connected(PATIENCE) == welcome()
         client.submit(*submit())
@@ -154,7 +157,7 @@ def test_the_users_side_does_not_wait_for_the_thread() -> None:
         assert client.wait(0.0) is None
         assert transport.sent.empty()
         transport.go_on.set()
-        assert sent(transport) == Hello("1.1", "test/1")
+        assert sent(transport) == Hello(PROTOCOL_VERSION, "test/1")
 
 
 def test_what_cannot_be_sent_is_told_at_once_and_harms_nobody() -> None:
@@ -246,7 +249,7 @@ def test_a_wrong_address_is_told_before_anything_starts() -> None:
         Client("nowhere", "test/1")
     with pytest.raises(AddressInvalid):
         # Not from parse_address: ZeroMQ itself says no.
-        ZeroMQTransport(Address("_", 5))
+        ZeroMQTransport(Address("_", 5), backend_keys().of_owner)
     assert threading.active_count() == before
 
 
@@ -337,7 +340,7 @@ def test_a_client_of_a_program_that_does_not_answer_is_told_so() -> None:
     with (
         Router(mute=True) as router,
         Client(router.address, "test/1", diagnose_after=0.0) as client,
-        pytest.raises(NotABackend, match="speaks ZeroMQ"),
+        pytest.raises(KeyRefused, match="does not take up"),
     ):
         client.connected(PATIENCE)
 

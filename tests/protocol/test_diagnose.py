@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import zmq
 from tests.protocol.router import Router
 
 from kiss3d_protocol import diagnose as diagnosis
 from kiss3d_protocol.address import Address, parse_address
 from kiss3d_protocol.diagnose import diagnose
-from kiss3d_protocol.errors import BackendUnreachable, NotABackend
+from kiss3d_protocol.errors import BackendUnreachable, KeyRefused, NotABackend
 
 
 @pytest.fixture(autouse=True)
@@ -128,8 +129,17 @@ def test_a_program_that_hangs_up() -> None:
         thread.join()
 
 
-def test_a_zeromq_program_that_is_no_backend() -> None:
+def test_a_backend_whose_keys_do_not_fit_or_that_is_stuck() -> None:
     with Router(mute=True) as router:
         address = parse_address(router.address)
-        expected = f"The program at {address} speaks ZeroMQ, but did not answer as a Kiss3D backend."
+        found = diagnose(address)
+    assert type(found) is KeyRefused
+    assert found.message.startswith(f"A backend listens at {address}, but it does not take up the conversation")
+    assert "kiss3d pair" in found.remedy
+
+
+def test_a_zeromq_program_without_encryption() -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        address = Address("127.0.0.1", router.bind_to_random_port("tcp://127.0.0.1"))
+        expected = f"The program at {address} speaks ZeroMQ, but not with the encryption of a Kiss3D backend."
         _check(address, NotABackend, expected)

@@ -38,8 +38,9 @@ from kiss3d_protocol.messages import (
 )
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.session import ClientSession, LinkChanged, LinkState, Received
+from kiss3d_protocol.version import PROTOCOL_VERSION
 
-HELLO = Hello("1.1", "test/1")
+HELLO = Hello(PROTOCOL_VERSION, "test/1")
 
 
 class Rig:

@@ -129,7 +129,7 @@ def test_types_agree(name: str) -> None:
     hints = typing.get_type_hints(CLASSES[name])
     for field, (wording, _) in TABLES[name].items():
         plain = re.sub(r",? (≥ \d+|> \d+ … \d+|-?\d+ … \d+)", "", wording)
-        plain = re.sub(r"\b(uuid|sha256)\b", "str", plain)
+        plain = re.sub(r"\b(uuid|sha256|key)\b", "str", plain)
         if field in ("media_type", "dtype"):
             values = payloads.IMAGE_TYPES if field == "media_type" else payloads.ITEM_SIZES
             assert plain == "/".join(f"`{value}`" for value in values)
@@ -158,7 +158,7 @@ def _value(field: str, wording: str) -> Any:
     kind = wording.split(" ")[0]
     if kind in PARTS:
         return _mesh() if kind == "mesh" else _example(kind)
-    return {"str": "x", "int": 1, "float": 1.0, "bool": True, "uuid": JOB, "sha256": "0" * 64}[kind]
+    return {"str": "x", "int": 1, "float": 1.0, "bool": True, "uuid": JOB, "sha256": "0" * 64, "key": "0" * 40}[kind]
 
 
 def _mesh() -> dict[str, Any]:
@@ -243,7 +243,7 @@ def test_presets_seeds_and_codes_of_the_page_are_those_of_the_code() -> None:
     *most, last = (f"`{preset.name}`" for preset in PRESETS)
     assert f"The presets of version {PROTOCOL_VERSION} are {', '.join(most)} and {last}." in SPEC
     assert TABLES["params"]["seed"][0] == f"int 0 … {MAX_SEED}"
-    for code in re.findall(r"`((?:protocol|job|params|connect|backend)\.\w+)`", SPEC):
+    for code in re.findall(r"`((?:protocol|job|params|connect|backend|pairing)\.\w+)`", SPEC):
         assert code in ERRORS
     sizes = params.TEXTURE_SIZES
     assert f"`texture_size` is {sizes[0]}, {sizes[1]} or {sizes[2]}." in SPEC

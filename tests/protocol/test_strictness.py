@@ -141,6 +141,7 @@ def test_a_missing_key_is_refused_unless_it_has_a_default(sample: Any) -> None:
         without = _replaced(fields, tuple(parents), shorter) if parents else shorter
         has_default = key in {"number", "time", "remedy", "reason", "missing_models", "eta_seconds", "after", "limit"}
         has_default |= key in {"error", "recipe", "bytes_to_get", "waiting", "bundle", "local", "pulling", "entries"}
+        has_default |= key == "admin"
         has_default |= parents == ["params"] or (key == "preset" and not parents)
         has_default &= (key, TAGS[type(message)]) not in {("entries", "pull_finished"), ("recipe", "finished")}
         if has_default:

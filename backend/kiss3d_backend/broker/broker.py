@@ -11,9 +11,12 @@ import sqlite3
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
+from kiss3d_backend.broker.admission import Admission
 from kiss3d_backend.broker.outbox import Letter
 from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.sessions import Session, Sessions
+from kiss3d_backend.clients.identity import ClientIdentity
+from kiss3d_backend.clients.registry import Pairing
 from kiss3d_backend.jobs.book import JobBook, Posted
 from kiss3d_backend.models.offers import check_offer
 from kiss3d_backend.models.overview import model_infos, names_to_pull
@@ -21,7 +24,14 @@ from kiss3d_backend.models.pull_process import PullNotice
 from kiss3d_backend.reports.folder import ReportFolder, file_ref
 from kiss3d_backend.worker.messages import StartJob, WorkerEvent
 from kiss3d_backend.worker.supervisor import Notice, Supervisor, WorkerState
-from kiss3d_protocol.errors import DataDirectoryUnusable, HelloRequired, JobNotEnded, JobNotWaiting, Kiss3DError
+from kiss3d_protocol.errors import (
+    DataDirectoryUnusable,
+    HelloRequired,
+    JobNotEnded,
+    JobNotWaiting,
+    Kiss3DError,
+    PairingRefused,
+)
 from kiss3d_protocol.framing import decode_client, peek, version_mismatch
 from kiss3d_protocol.inputs import check_inputs
 from kiss3d_protocol.messages import (
@@ -45,17 +55,22 @@ from kiss3d_protocol.messages import (
     Welcome,
 )
 from kiss3d_protocol.models import PULL_ENDS, CancelPull, ListModels, ModelList, PullCancelled, PullModels
+from kiss3d_protocol.pairing import Pair
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.version import PROTOCOL_MAJOR, major_of, minor_of
 
 _log = logging.getLogger(__name__)
 
 
+class KeyUnknown(Exception):
+    """The key of a connection was taken off the allow list while the connection stood."""
+
+
 class Broker:
     """Joins clients, jobs, the worker and the pull of model files.
 
-    ``data_dir`` is where the models' own files lie. ``welcome`` makes the present welcome message; ``check_submit``
-    raises for pictures and meshes that nobody could use.
+    ``admission`` knows the clients. ``data_dir`` is where the models' own files lie. ``welcome`` makes the present
+    welcome message; ``check_submit`` raises for pictures and meshes that nobody could use.
     """
 
     def __init__(
@@ -65,6 +80,7 @@ class Broker:
         supervisor: Supervisor,
         pulls: Pulls,
         sessions: Sessions,
+        admission: Admission,
         instance: str,
         data_dir: Path,
         welcome: Callable[[], Welcome],
@@ -75,13 +91,23 @@ class Broker:
         self._reports = reports
         self._supervisor = supervisor
         self._pulls = pulls
+        self._admission = admission
         self._data_dir = data_dir
         self._instance = instance
         self._welcome = welcome
         self._check_submit = check_submit
 
-    def receive(self, identity: bytes, frames: Sequence[Blob], now: float) -> ServerMessage | None:
-        """Carries out a client's message. Returns an answer for a peer that has no session, and no other."""
+    def receive(self, identity: bytes, key: str, frames: Sequence[Blob], now: float) -> ServerMessage | None:
+        """Carries out a message that came over the connection ``identity``, which proved ``key``.
+
+        Returns an answer for a peer that has no session, and no other. Raises :class:`KeyUnknown` for a key that is
+        on the allow list no more: such a one gets no answer.
+        """
+        owner = self._admission.who(key)
+        if owner is None:
+            raise KeyUnknown
+        if isinstance(owner, Pairing):
+            return self._admission.pair(owner, frames)
         session = self.sessions.get(identity, now)
         message: ClientMessage | None = None
         try:
@@ -89,7 +115,11 @@ class Broker:
             if session is None and not isinstance(message, Hello):
                 raise HelloRequired("The backend does not know this connection (any more).")
             with _disk_trouble_named():
-                self._carry_out(identity, session, message, blobs, now)
+                if isinstance(message, Hello):
+                    self._greet(identity, key, owner, message, now)
+                else:
+                    assert session is not None
+                    self._carry_out(session, message, blobs)
         except Kiss3DError as error:
             _log.warning("a message was refused: %s %s", error.code, error.message)
             about, job = peek(frames) if message is None else (TAGS[type(message)], getattr(message, "job", None))
@@ -113,36 +143,43 @@ class Broker:
         self._take(self._supervisor.tick())
         self._pulls.tick()
         self._start_next()
+        if self._admission.has_changed():
+            self._part_with_revoked()
         for session in self.sessions.expire(now):
             _log.info("client %s has gone", session.client)
 
-    def _carry_out(
-        self, identity: bytes, session: Session | None, message: ClientMessage, blobs: Sequence[Blob], now: float
-    ) -> None:
-        if isinstance(message, Hello):
-            if major_of(message.protocol) != PROTOCOL_MAJOR:
-                raise version_mismatch(message.protocol)
-            session = self.sessions.open(identity, message.client, now, minor_of(message.protocol))
-            # A client that waited for this backend repeated its hello; one welcome answers them all.
-            if not session.outbox.holds(Welcome):
-                session.outbox.put(Letter(self._welcome()))
-                _log.info("client %s says hello", message.client)
-            return
-        assert session is not None
+    def _part_with_revoked(self) -> None:
+        for session in self.sessions:
+            if self._admission.who(session.key) != session.owner:
+                _log.info("client %s (%s): its key is not valid any more", session.owner.name, session.client)
+                self.sessions.close(session)
+
+    def _greet(self, identity: bytes, key: str, owner: ClientIdentity, hello: Hello, now: float) -> None:
+        if major_of(hello.protocol) != PROTOCOL_MAJOR:
+            raise version_mismatch(hello.protocol)
+        session = self.sessions.open(identity, hello.client, now, minor_of(hello.protocol), key=key, owner=owner)
+        # A client that waited for this backend repeated its hello; one welcome answers them all.
+        if not session.outbox.holds(Welcome):
+            session.outbox.put(Letter(self._welcome()))
+            self._admission.greet(owner)
+            _log.info("client %s (%s) says hello", owner.name, hello.client)
+
+    def _carry_out(self, session: Session, message: ClientMessage, blobs: Sequence[Blob]) -> None:
         match message:
             case Ping():
                 session.outbox.put(Letter(Pong(self._instance)))
             case Submit():
                 self._submit(session, message, blobs)
             case Cancel():
+                self._book.get(message.job, session.owner)
                 self._cancel(message.job)
             case Attach():
                 self._attach(session, message)
             case ListJobs():
-                jobs = tuple(record.summary() for record in self._book.summaries(message.limit))
+                jobs = tuple(record.summary() for record in self._book.summaries(message.limit, session.owner))
                 session.outbox.put(Letter(JobList(jobs)))
             case Choose():
-                self._choose(message)
+                self._choose(session, message)
             case GetReport():
                 self._report(session, message.job)
             case ListModels():
@@ -150,20 +187,22 @@ class Broker:
             case PullModels():
                 self._pull(session, message)
             case CancelPull():
-                session.follows_pull = self._pulls.cancel()
-                if not session.follows_pull:
-                    session.outbox.put(Letter(PullCancelled()))
+                self._cancel_pull(session)
+            case Pair():
+                raise PairingRefused("This client has been paired already.")
+            case Hello():
+                raise AssertionError("a hello is carried out elsewhere")
 
     def _submit(self, session: Session, submit: Submit, blobs: Sequence[Blob]) -> None:
         check_inputs(submit)
         check_offer(submit.params, self._data_dir)
         self._check_submit(submit, blobs)
+        posted = self._book.submit(submit, blobs, session.owner)
         session.follows.add(submit.job)
-        posted = self._book.submit(submit, blobs)
         if not posted:
             self._attach(session, Attach(submit.job))
             return
-        _log.info("job %s: accepted from %s", submit.job, session.client)
+        _log.info("job %s: accepted from %s (%s)", submit.job, session.owner.name, session.client)
         self._publish(posted)
         self._start_next()
 
@@ -171,11 +210,12 @@ class Broker:
         posted = self._book.cancel_waiting(job)
         if posted:
             self._publish([*posted, *self._book.positions()])
-        elif not self._supervisor.cancel(job):
-            # Raises when nobody knows it; a job that has ended stays as it is.
-            self._book.store.get(job)
+        else:
+            # A job that has ended stays as it is.
+            self._supervisor.cancel(job)
 
     def _attach(self, session: Session, attach: Attach) -> None:
+        self._book.get(attach.job, session.owner)
         events, progress = self._book.history(attach.job, attach.after)
         for event in events:
             session.post(Letter(event.envelope, event.artifacts))
@@ -183,13 +223,13 @@ class Broker:
             session.outbox.put(Letter(progress))
         session.follows.add(attach.job)
 
-    def _choose(self, choose: Choose) -> None:
-        if self._book.store.get(choose.job).ended:
+    def _choose(self, session: Session, choose: Choose) -> None:
+        if self._book.get(choose.job, session.owner).ended:
             raise JobNotWaiting("The job has ended; there is nothing to choose any more.")
         self._supervisor.choose(choose.job, choose.indices)
 
     def _report(self, session: Session, job: str) -> None:
-        if not self._book.store.get(job).ended:
+        if not self._book.get(job, session.owner).ended:
             raise JobNotEnded("The job has not ended, so there is no report yet.")
         data, page = self._reports.paths(job)
         files = ReportFiles(job, file_ref(0, "json", data), file_ref(1, "html", page))
@@ -200,6 +240,14 @@ class Broker:
         session.follows_pull = True
         if self._pulls.last is not None:
             session.outbox.put(Letter(self._pulls.last))
+
+    def _cancel_pull(self, session: Session) -> None:
+        """Ends the pull, unless another client waits for it too: then this one only hears no more of it."""
+        shared = any(each.follows_pull and each.owner.id != session.owner.id for each in self.sessions)
+        may_end = session.owner.admin or (session.follows_pull and not shared)
+        session.follows_pull = may_end and self._pulls.cancel()
+        if not session.follows_pull:
+            session.outbox.put(Letter(PullCancelled()))
 
     def _tell_pull(self, message: PullMessage) -> None:
         ended = isinstance(message, PULL_ENDS)

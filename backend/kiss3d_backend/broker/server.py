@@ -20,10 +20,13 @@ from attrs import field, frozen
 from filelock import FileLock, Timeout
 
 from kiss3d_backend import __version__
-from kiss3d_backend.broker.broker import Broker
+from kiss3d_backend.broker.admission import Admission
+from kiss3d_backend.broker.broker import Broker, KeyUnknown
+from kiss3d_backend.broker.gate import Gate
 from kiss3d_backend.broker.outbox import Letter
 from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.sessions import Session, Sessions
+from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DEFAULT_RECIPES, DataDir, WorkerLimits
 from kiss3d_backend.devices.probe import probe_device
 from kiss3d_backend.jobs.artifacts import Artifacts
@@ -35,8 +38,9 @@ from kiss3d_backend.models.pull_process import PullNotice, PullProcess, pull_com
 from kiss3d_backend.reports.folder import ReportFolder
 from kiss3d_backend.worker.supervisor import Notice, Supervisor
 from kiss3d_protocol.address import Address
-from kiss3d_protocol.errors import AddressInUse, AddressInvalid, ArtifactLost, BindRefused
-from kiss3d_protocol.framing import MAGIC, MAX_BLOB_TO_SERVER, MAX_FRAMES, encode
+from kiss3d_protocol.errors import ArtifactLost, BindRefused
+from kiss3d_protocol.framing import MAGIC, encode
+from kiss3d_protocol.key_files import backend_keys
 from kiss3d_protocol.messages import Submit, Welcome
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_VERSION
@@ -46,8 +50,6 @@ _log = logging.getLogger(__name__)
 TICK_SECONDS = 0.1
 RETRY_SECONDS = 0.02
 INTAKE = "kiss3d_backend.intake.submit"
-UNREAD_MESSAGES = 8
-"""Messages that the socket holds for a client that does not read; the rest waits in its outbox, coalesced."""
 
 
 @frozen
@@ -72,26 +74,29 @@ class Ready:
 def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: threading.Event) -> None:
     """Runs a backend until ``stop`` is set, or the process is told to end.
 
-    Raises :class:`BindRefused`, :class:`AddressInUse`, :class:`AddressInvalid`, :class:`DataDirectoryUnusable`.
+    Raises :class:`BindRefused`, :class:`AddressInUse`, :class:`AddressInvalid`, :class:`DataDirectoryUnusable`, and
+    what :func:`backend_keys` raises.
     """
-    if not config.bind.is_loopback:
-        raise BindRefused(
-            f"{config.bind} can be reached from other machines, which needs keys; this version has none yet."
-        )
     instance = str(uuid.uuid4())
     with contextlib.ExitStack() as stack:
-        socket = stack.enter_context(_bound_socket(config.bind))
         data = config.data_dir.create()
+        keys = backend_keys()
+        registry = ClientRegistry(data.clients, keys.owner.public)
+        stack.callback(registry.close)
+        if not config.bind.is_loopback and not registry.expects_anybody():
+            raise BindRefused(f"{config.bind} can be reached from other machines, but no client has a key yet.")
+        gate = Gate(config.bind, keys.backend, lambda key: registry.who(key) is not None, registry.name_of)
+        stack.callback(gate.close)
         stack.enter_context(_alive(data.backends, instance))
         store = JobStore(data.database)
         stack.callback(store.close)
         reports = ReportFolder(data.reports)
         book = JobBook(store, Artifacts(data.artifacts), instance, ended=reports.close)
-        server = _Server(config, socket, book, reports, instance)
+        server = _Server(config, gate, book, reports, Admission(registry), instance)
         stack.callback(server.close)
         if not config.private:
             book.adopt(lambda backend: _is_dead(data.backends, backend))
-        ready(Ready(str(socket.getsockopt_string(zmq.LAST_ENDPOINT)).rstrip("\0"), instance))
+        ready(Ready(gate.address, instance))
         server.run(stop)
 
 
@@ -99,10 +104,16 @@ class _Server:
     """The loop: socket to broker, worker's words to broker, outboxes to socket."""
 
     def __init__(
-        self, config: ServeConfig, socket: zmq.Socket[bytes], book: JobBook, reports: ReportFolder, instance: str
+        self,
+        config: ServeConfig,
+        gate: Gate,
+        book: JobBook,
+        reports: ReportFolder,
+        admission: Admission,
+        instance: str,
     ) -> None:
         self._config = config
-        self._socket = socket
+        self._gate = gate
         self._book = book
         self._notices: queue.SimpleQueue[Notice | PullNotice] = queue.SimpleQueue()
         self._bell = _Bell()
@@ -128,6 +139,7 @@ class _Server:
             self._supervisor,
             self._pulls,
             Sessions(),
+            admission,
             instance,
             root,
             lambda: make_welcome(instance, root),
@@ -136,7 +148,7 @@ class _Server:
 
     def run(self, stop: threading.Event) -> None:
         poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
+        self._gate.register(poller)
         poller.register(self._bell.socket, zmq.POLLIN)
         self._broker.tick(time.monotonic())
         # Needed at the first submit; loaded now, while the worker starts, it delays neither that nor readiness.
@@ -146,8 +158,8 @@ class _Server:
             ready = dict(poller.poll(int(1000 * (RETRY_SECONDS if unsent else TICK_SECONDS))))
             if self._bell.socket in ready:
                 self._bell.silence()
-            if self._socket in ready:
-                self._receive_all()
+            self._gate.attend()
+            self._receive_all()
             while not self._notices.empty():
                 self._broker.hear(self._notices.get_nowait())
             self._broker.tick(time.monotonic())
@@ -167,19 +179,17 @@ class _Server:
     def _receive_all(self) -> None:
         # At most so many in a row, so that a flood of one client does not keep the worker waiting.
         for _ in range(64):
-            try:
-                identity = self._socket.recv(zmq.DONTWAIT)
-            except zmq.Again:
+            arrival = self._gate.receive()
+            if arrival is None:
                 return
-            frames: list[Blob] = []
-            while self._socket.getsockopt(zmq.RCVMORE):
-                frame = self._socket.recv()
-                if len(frames) <= MAX_FRAMES:
-                    frames.append(frame)
-            answer = self._broker.receive(identity, frames, time.monotonic())
+            try:
+                answer = self._broker.receive(arrival.connection, arrival.key, arrival.frames, time.monotonic())
+            except KeyUnknown:
+                self._gate.refuse(arrival.key, "in a connection from before")
+                continue
             if answer is not None:
-                with contextlib.suppress(zmq.Again, zmq.ZMQError):
-                    self._socket.send_multipart([identity, *encode(answer)], zmq.DONTWAIT)
+                with contextlib.suppress(zmq.ZMQError):
+                    self._gate.send(arrival.connection, encode(answer))
 
     def _send_all(self) -> bool:
         """Sends what clients can take; True when something has to wait."""
@@ -191,7 +201,7 @@ class _Server:
     def _send_to(self, session: Session) -> bool:
         while (letter := session.outbox.peek()) is not None:
             try:
-                self._socket.send_multipart([session.identity, *self._frames(letter)], zmq.DONTWAIT, copy=False)
+                self._gate.send(session.identity, self._frames(letter))
             except zmq.Again:
                 return True
             except zmq.ZMQError as error:
@@ -259,30 +269,6 @@ def make_welcome(instance: str, data_dir: Path) -> Welcome:
         missing_models=tuple(missing),
         bytes_to_get=bytes_missing(data_dir, missing),
     )
-
-
-@contextlib.contextmanager
-def _bound_socket(address: Address) -> Generator[zmq.Socket[bytes]]:
-    context = zmq.Context()
-    socket = context.socket(zmq.ROUTER)
-    try:
-        socket.setsockopt(zmq.LINGER, 500)
-        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_BLOB_TO_SERVER)
-        socket.setsockopt(zmq.SNDHWM, UNREAD_MESSAGES)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-        socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
-        socket.setsockopt(zmq.IPV6, int(address.host.startswith("[")))
-        try:
-            socket.bind(str(address).replace("localhost", "127.0.0.1"))
-        except zmq.ZMQError as error:
-            if error.errno == zmq.EADDRINUSE:
-                raise AddressInUse(f"Another program uses {address} already.") from error
-            raise AddressInvalid(f"{address} cannot be listened on ({error.strerror}).") from error
-        yield socket
-    finally:
-        socket.close()
-        context.term()
 
 
 @contextlib.contextmanager

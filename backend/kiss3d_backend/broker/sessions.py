@@ -8,6 +8,7 @@ from attrs import define, field
 
 from kiss3d_backend.broker.older import in_older_words
 from kiss3d_backend.broker.outbox import Letter, Outbox
+from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_MINOR
 
 FORGOTTEN_AFTER_HEARTBEATS = 10
@@ -15,11 +16,16 @@ FORGOTTEN_AFTER_HEARTBEATS = 10
 
 @define(eq=False)
 class Session:
-    """One connection of one client. ``minor``: of the version of the protocol that it speaks."""
+    """One connection of one client. ``minor``: of the version of the protocol that it speaks.
+
+    ``key`` is the public key that the connection proved, ``owner`` the client whose key it was at the hello.
+    """
 
     identity: bytes
     client: str
     last_heard: float
+    key: str
+    owner: ClientIdentity
     minor: int = PROTOCOL_MINOR
     outbox: Outbox = field(factory=Outbox)
     follows: set[str] = field(factory=set[str])
@@ -43,11 +49,20 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         return iter(list(self._by_identity.values()))
 
-    def open(self, identity: bytes, client: str, now: float, minor: int = PROTOCOL_MINOR) -> Session:
+    def open(
+        self,
+        identity: bytes,
+        client: str,
+        now: float,
+        minor: int = PROTOCOL_MINOR,
+        *,
+        key: str,
+        owner: ClientIdentity,
+    ) -> Session:
         """A client said hello. Saying it again keeps what it follows."""
         session = self._by_identity.get(identity)
         if session is None:
-            session = self._by_identity[identity] = Session(identity, client, now)
+            session = self._by_identity[identity] = Session(identity, client, now, key, owner)
         session.last_heard, session.minor = now, minor
         return session
 

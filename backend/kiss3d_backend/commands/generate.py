@@ -19,7 +19,6 @@ from kiss3d_backend.commands.stage_display import StageDisplay
 from kiss3d_backend.config import default_data_dir
 from kiss3d_backend.models.offers import check_offer
 from kiss3d_backend.private_backend import PrivateBackend
-from kiss3d_protocol.address import parse_address
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.errors import (
     ConnectionLost,
@@ -51,7 +50,7 @@ CHECK_SECONDS = 0.5
 @frozen
 class GenerateOptions:
     """What the user asked for. ``pick``: the bundle to go on with, from 1, or None for all of them. ``connect``: a
-    running backend, or None for a private one."""
+    running backend, by its address or its name, or None for a private one."""
 
     files: JobFiles
     output: Path
@@ -80,7 +79,7 @@ def run_generate(options: GenerateOptions) -> None:
             private = stack.enter_context(PrivateBackend())
             address, check = private.address(), private.check
         else:
-            address, check = str(parse_address(options.connect)), _no_check
+            address, check = options.connect, _no_check
         client = stack.enter_context(Client(address, f"cli/{__version__}"))
         client.connected(CONNECT_SECONDS)
         stack.enter_context(report_afterwards(client, submit.job, options.report))

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
+from kiss3d_backend.clients.identity import OWNER, ClientIdentity
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.jobs.inputs import inputs_of, store_inputs
 from kiss3d_backend.jobs.queue import JobQueue
-from kiss3d_backend.jobs.store import JobRecord, JobStore, StoredEvent
+from kiss3d_backend.jobs.store import JobRecord, JobStore, StoredEvent, job_unknown
 from kiss3d_protocol.errors import JobConflict, WorkerDied
 from kiss3d_protocol.framing import encode
 from kiss3d_protocol.messages import (
@@ -62,14 +63,23 @@ class JobBook:
         self._clock = clock
         self._progress: dict[str, Progress] = {}
 
-    def submit(self, submit: Submit, blobs: Sequence[Blob]) -> list[Posted]:
-        """Accepts a job once; nothing is posted for one that is known already.
+    def get(self, job: str, client: ClientIdentity) -> JobRecord:
+        """A job that is the client's business. Raises :class:`JobUnknown` for one that is not there and, in the same
+        words, for one that is somebody else's."""
+        record = self.store.find(job)
+        if record is None or not client.may_use(record.owner):
+            raise job_unknown()
+        return record
 
-        Raises :class:`JobConflict` for a known id with other content, and :class:`QueueFull`.
+    def submit(self, submit: Submit, blobs: Sequence[Blob], owner: ClientIdentity = OWNER) -> list[Posted]:
+        """Accepts a job of ``owner`` once; nothing is posted for one that is known already.
+
+        Raises :class:`JobConflict` for a known id with other content or of somebody else, and :class:`QueueFull`.
         """
         known = self.store.find(submit.job)
         if known is not None:
-            if known.params != submit.params or not known.inputs.same_content(inputs_of(submit)):
+            same = known.params == submit.params and known.inputs.same_content(inputs_of(submit))
+            if known.owner != owner.id or not same:
                 raise JobConflict("This job id is in use for another picture or other settings.")
             return []
         self._queue.check_room()
@@ -90,6 +100,7 @@ class JobBook:
             fraction=0.0,
             last_number=0,
             error="",
+            owner=owner.id,
         )
         with self.store.transaction():
             self.store.add(record)
@@ -153,13 +164,13 @@ class JobBook:
         self.store.get(job)
         return self.store.events_after(job, after), self._progress.get(job)
 
-    def summaries(self, limit: int) -> list[JobRecord]:
-        """The newest jobs, a running one with its present fraction."""
+    def summaries(self, limit: int, client: ClientIdentity = OWNER) -> list[JobRecord]:
+        """The newest jobs that are the client's business, a running one with its present fraction."""
         return [
             attrs.evolve(record, fraction=self._progress[record.job].fraction)
             if record.job in self._progress
             else record
-            for record in self.store.newest(limit)
+            for record in self.store.newest(limit, None if client.admin else client.id)
         ]
 
     def adopt(self, is_dead: Callable[[str], bool]) -> None:

@@ -23,7 +23,7 @@ from kiss3d_protocol.errors import DataDirectoryUnusable, JobUnknown
 from kiss3d_protocol.messages import JobState, JobSummary
 from kiss3d_protocol.params import GenerateParams
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SCHEMA = """
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -39,7 +39,8 @@ CREATE TABLE jobs (
     stage TEXT NOT NULL DEFAULT '',
     fraction REAL NOT NULL DEFAULT 0,
     last_number INTEGER NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT ''
+    error TEXT NOT NULL DEFAULT '',
+    owner TEXT NOT NULL DEFAULT 'local'
 ) STRICT;
 CREATE TABLE events (
     job TEXT NOT NULL REFERENCES jobs (job) ON DELETE CASCADE,
@@ -49,6 +50,7 @@ CREATE TABLE events (
     PRIMARY KEY (job, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_by_state ON jobs (state, created);
+CREATE INDEX jobs_by_owner ON jobs (owner, created);
 """
 
 _MIGRATIONS = {
@@ -61,13 +63,18 @@ ALTER TABLE jobs DROP COLUMN preset;
 ALTER TABLE jobs DROP COLUMN seed;
 ALTER TABLE jobs DROP COLUMN picture
 """,
+    # There were no keys: every job was of the user whose backend it is.
+    2: """
+ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT 'local';
+CREATE INDEX jobs_by_owner ON jobs (owner, created)
+""",
 }
 """From each older version of the schema to the next one."""
 
 
 @frozen
 class JobRecord:
-    """One row of the jobs table. ``backend`` is an instance's UUID."""
+    """One row of the jobs table. ``backend`` is an instance's UUID, ``owner`` the id of the client whose job it is."""
 
     job: str
     name: str
@@ -83,6 +90,7 @@ class JobRecord:
     fraction: float
     last_number: int
     error: str
+    owner: str
 
     @property
     def ended(self) -> bool:
@@ -168,7 +176,8 @@ class JobStore:
     def add(self, record: JobRecord) -> None:
         """A new job."""
         self._db.execute(
-            "INSERT INTO jobs (job, name, state, params, inputs, backend, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO jobs (job, name, state, params, inputs, backend, created, owner) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 record.job,
                 record.name,
@@ -177,6 +186,7 @@ class JobStore:
                 inputs_to_text(record.inputs),
                 record.backend,
                 record.created,
+                record.owner,
             ),
         )
 
@@ -189,12 +199,15 @@ class JobStore:
         """The job. Raises :class:`JobUnknown`."""
         record = self.find(job)
         if record is None:
-            raise JobUnknown("The backend does not know this job.")
+            raise job_unknown()
         return record
 
-    def newest(self, limit: int) -> list[JobRecord]:
-        """The newest jobs first."""
-        rows = self._db.execute("SELECT * FROM jobs ORDER BY created DESC, rowid DESC LIMIT ?", (limit,))
+    def newest(self, limit: int, owner: str | None = None) -> list[JobRecord]:
+        """The newest jobs first: those of one client, or of all."""
+        rows = self._db.execute(
+            "SELECT * FROM jobs WHERE ?1 IS NULL OR owner = ?1 ORDER BY created DESC, rowid DESC LIMIT ?2",
+            (owner, limit),
+        )
         return [_record(row) for row in rows]
 
     def unfinished(self) -> list[JobRecord]:
@@ -230,6 +243,11 @@ class JobStore:
             (job, number),
         )
         return [StoredEvent(row["number"], row["envelope"], tuple(json.loads(row["artifacts"]))) for row in rows]
+
+
+def job_unknown() -> JobUnknown:
+    """The error for a job that is not there, or not for whoever asks."""
+    return JobUnknown("The backend does not know this job.")
 
 
 def _record(row: sqlite3.Row) -> JobRecord:

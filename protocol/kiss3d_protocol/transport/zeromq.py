@@ -1,20 +1,26 @@
-"""The transport over ZeroMQ: a DEALER socket and a pair of sockets to wake its thread."""
+"""The transport over ZeroMQ: a DEALER socket with CURVE, what its handshakes come to, and a way to wake its thread."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Sequence
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from kiss3d_protocol.address import Address
-from kiss3d_protocol.errors import AddressInvalid
+from kiss3d_protocol.diagnose import not_encrypted
+from kiss3d_protocol.errors import AddressInvalid, ConnectionFailed, KeyRefused
 from kiss3d_protocol.framing import MAX_BLOB_TO_CLIENT
 from kiss3d_protocol.payloads import Blob
+from kiss3d_protocol.security import ConnectionKeys, secure_client
 
 LINGER_MS = 500
 ZERO_COPY_FROM = 1 << 16
+AGAIN_SECONDS = 2.0
+"""From a handshake that was refused to the next one: ZeroMQ itself gives up after such a refusal."""
 
 
 class ZeroMQTransport:
@@ -23,7 +29,8 @@ class ZeroMQTransport:
     Raises :class:`AddressInvalid` for what ZeroMQ does not take for an address.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, keys: ConnectionKeys) -> None:
+        self._address = address
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, LINGER_MS)
@@ -34,18 +41,21 @@ class ZeroMQTransport:
         self._socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
         self._socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
         self._socket.setsockopt(zmq.IPV6, int(address.host.startswith("[")))
+        secure_client(self._socket, keys)
+        refusals = zmq.Event.HANDSHAKE_FAILED_AUTH | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+        self._monitor = self._socket.get_monitor_socket(refusals)
+        self._connect_again: float | None = None
         try:
             self._socket.connect(str(address))
         except zmq.ZMQError as error:
-            self._socket.close(linger=0)
-            self._context.term()
+            self._close_sockets(linger=0)
             raise AddressInvalid(f"'{address}' cannot be connected to ({error.strerror}).") from error
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
         self._poller = zmq.Poller()
-        self._poller.register(self._socket, zmq.POLLIN)
-        self._poller.register(self._wake_reader, zmq.POLLIN)
+        for each in (self._socket, self._monitor, self._wake_reader):
+            self._poller.register(each, zmq.POLLIN)
 
     def send(self, frames: Sequence[Blob]) -> None:
         # Without a peer the messages of a dead connection would pile up: the session repeats what matters.
@@ -53,10 +63,13 @@ class ZeroMQTransport:
             self._socket.send_multipart(frames, flags=zmq.DONTWAIT, copy=False)
 
     def receive(self, timeout: float) -> list[Blob] | None:
+        self._connect_when_due()
         ready = dict(self._poller.poll(int(max(timeout, 0.0) * 1000)))
         if self._wake_reader.fileno() in ready:
             with contextlib.suppress(BlockingIOError):
                 self._wake_reader.recv(4096)
+        if self._monitor in ready and (refusal := self._refusal()) is not None:
+            raise refusal
         if self._socket not in ready:
             return None
         frames = self._socket.recv_multipart(copy=False)
@@ -68,7 +81,30 @@ class ZeroMQTransport:
             self._wake_writer.send(b"\0")
 
     def close(self) -> None:
-        self._socket.close()
-        self._context.term()
+        self._close_sockets(linger=None)
         self._wake_reader.close()
         self._wake_writer.close()
+
+    def _close_sockets(self, linger: int | None) -> None:
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)
+        self._socket.close(linger=linger)
+        self._context.term()
+
+    def _refusal(self) -> ConnectionFailed | None:
+        event = recv_monitor_message(self._monitor)
+        # After each of these events ZeroMQ has given the connection up for good.
+        self._connect_again = time.monotonic() + AGAIN_SECONDS
+        if event["event"] == zmq.Event.HANDSHAKE_FAILED_AUTH:
+            return KeyRefused(f"The backend at {self._address} does not know the key of this computer (any more).")
+        if event["value"] == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
+            return not_encrypted(self._address)
+        return None
+
+    def _connect_when_due(self) -> None:
+        if self._connect_again is None or time.monotonic() < self._connect_again:
+            return
+        self._connect_again = None
+        with contextlib.suppress(zmq.ZMQError):
+            self._socket.disconnect(str(self._address))
+        self._socket.connect(str(self._address))

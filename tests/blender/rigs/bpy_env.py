@@ -24,7 +24,11 @@ INSIDE = Path(__file__).parent / "inside"
 PACKAGES = ("numpy==1.26.4",)
 """The 4.2 and 4.5 wheels need numpy 1; 5.0 takes it as well."""
 
-_KEPT_VARIABLES = ("PATH", "LANG", "SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS")
+_KEPT_VARIABLES = (
+    *("PATH", "LANG", "SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS"),
+    # The tests' own, where the keys of their scripted backends lie.
+    "KISS3D_CONFIG_DIR",
+)
 
 
 def bpy_versions() -> tuple[str, ...]:

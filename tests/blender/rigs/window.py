@@ -23,6 +23,8 @@ from tests.blender.rigs.debian import SYSTEM_PATH, ensure_debian, enter
 from tests.blender.rigs.processes import TimedOut
 from tests.blender.rigs.reports import read_report
 
+from kiss3d_protocol.key_files import CONFIG_DIR_VARIABLE, backend_keys, config_dir
+
 WIDTH, HEIGHT = 1280, 800
 SHARED = "/kiss3d"
 """Where the test's work folder appears inside."""
@@ -72,6 +74,9 @@ class WindowRig:
         (work / "script.py").write_text(script, encoding="utf-8")
         for name, source in (files or {}).items():
             shutil.copy(source, work / name)
+        # The keys of the tests' scripted backends.
+        backend_keys()
+        shutil.copytree(config_dir(), work / "config")
         setup: dict[str, str] = {"extension_id": extension_id}
         if zip is not None:
             shutil.copy(zip, work / zip.name)
@@ -117,6 +122,7 @@ class Window:
             "PATH": SYSTEM_PATH,
             "HOME": f"{SHARED}/home",
             "BLENDER_USER_RESOURCES": f"{SHARED}/resources",
+            CONFIG_DIR_VARIABLE: f"{SHARED}/config",
             "LIBGL_ALWAYS_SOFTWARE": "1",
             "LC_ALL": "C.UTF-8",
         }

@@ -43,12 +43,11 @@ def bake_colours(
         raise ValueError("a mesh without UVs has no texture to bake")
     if texels is None:
         uv_triangles = mesh.triangles if mesh.uv_triangles is None else mesh.uv_triangles
-        texels = find_texels(mesh.uvs, uv_triangles, side, check=check)
+        texels = find_texels(mesh.uvs, uv_triangles, side)
     check()
-    projector = Projector(mesh.positions, mesh.triangles, views, check=check)
+    projector = Projector(mesh.positions, mesh.triangles, views)
     check()
     surface = colour_surface(mesh.positions, mesh.triangles, views, projector)
-    check()
     known = np.concatenate(
         [mesh.positions, vertex_normals(mesh.positions, mesh.triangles), surface.colours], axis=1, dtype=np.float32
     )
@@ -63,6 +62,4 @@ def bake_colours(
         pixels[texels.pixel[part]] = (colours * 255.0 + 0.5).astype(np.uint8)
     covered = np.zeros(side * side, dtype=bool)
     covered[texels.pixel] = True
-    check()
-    padded = pad_islands(pixels.reshape(side, side, 3), covered.reshape(side, side), check=check)
-    return BakedColours(Texture(padded), surface)
+    return BakedColours(Texture(pad_islands(pixels.reshape(side, side, 3), covered.reshape(side, side))), surface)

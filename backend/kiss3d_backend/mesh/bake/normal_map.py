@@ -64,8 +64,7 @@ def bake_normal_map(
         pixels[texels.pixel[part][hit]] = (local * 127.5 + 128.0).astype(np.uint8)
     covered = np.zeros(side * side, dtype=bool)
     covered[texels.pixel] = True
-    check()
-    return Texture(pad_islands(pixels.reshape(side, side, 3), covered.reshape(side, side), check=check))
+    return Texture(pad_islands(pixels.reshape(side, side, 3), covered.reshape(side, side)))
 
 
 def _in_frame(
