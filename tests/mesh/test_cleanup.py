@@ -109,6 +109,26 @@ def test_solids_that_touch_are_taken_apart(offset: tuple[float, float, float]) -
     assert volume(cleaned.positions, cleaned.triangles) == pytest.approx(2, rel=0.03)
 
 
+def test_a_hole_whose_rim_is_two_edges_stays_a_hole() -> None:
+    """Both edges join the same two vertices, each of which has one fan of faces: as pairs of numbers they are one."""
+    around, section = 3, 6
+    turn, bend = np.meshgrid(
+        np.arange(around) / around * 2 * np.pi, np.arange(section) / section * 2 * np.pi + np.pi, indexing="ij"
+    )
+    out = 1 + 0.5 * np.cos(bend)
+    ring = np.stack([out * np.cos(turn), out * np.sin(turn), 0.5 * np.sin(bend)], -1).reshape(-1, 3).astype(np.float32)
+    i, j = (each.ravel() for each in np.meshgrid(np.arange(around), np.arange(section), indexing="ij"))
+    a, b, c, d = (
+        (i + across) % around * section + (j + along) % section for across, along in ((0, 0), (1, 0), (0, 1), (1, 1))
+    )
+    faces = np.concatenate([np.stack([a, b, d], 1), np.stack([a, d, c], 1)]).astype(np.int32)
+    faces[faces == 2 * section] = 0
+    cleaned = clean(ring, faces[[len(set(face)) == 3 for face in faces.tolist()]])
+    assert_clean(cleaned)
+    edges = len(cleaned.triangles) * 3 // 2
+    assert len(cleaned.positions) - edges + len(cleaned.triangles) == 0
+
+
 def test_a_fin_on_a_body_does_not_hurt_it() -> None:
     outer = np.concatenate([POSITIONS, [[0, 3, 0]]]).astype(np.float32)
     fin = np.array([[TRIANGLES[50, 0], TRIANGLES[50, 1], len(POSITIONS)]], np.int32)

@@ -19,7 +19,7 @@ def split_apart(soup: Soup) -> Soup:
 
     At an edge of more than two faces those are paired that bound the same solid; every fan of faces around a vertex
     gets its own copy of it, moved a little, so that it stays apart when vertices are merged by position. Sides that
-    find no partner become borders.
+    find no partner become borders. Where two edges join the same two vertices, one gets a vertex in its middle.
     """
     partner = _partners(soup)
     sides = np.flatnonzero(partner >= 0)
@@ -43,7 +43,41 @@ def split_apart(soup: Soup) -> Soup:
         sums = [np.bincount(copy, np.repeat(centres[:, axis], 3), copies) for axis in range(3)]
         towards = np.stack(sums, axis=1) / faces[:, None] - positions
         positions = np.where(several[:, None], positions + _APART * towards, positions).astype(np.float32)
-    return Soup(positions, triangles)
+    return _without_shared_ends(Soup(positions, triangles), partner)
+
+
+def _without_shared_ends(soup: Soup, partner: NDArray[np.int64]) -> Soup:
+    """Gives an edge a vertex in its middle where another edge joins the same two vertices.
+
+    Each vertex may have one fan of faces and the two edges still be one pair of numbers, that of four faces.
+    ``partner``: as of :func:`_partners`.
+    """
+    edges = find_edges(soup.triangles, len(soup.positions))
+    crowded = (edges.uses > 2)[edges.of_face.ravel()]
+    pairs = np.flatnonzero(crowded & (partner > np.arange(len(partner))))
+    # The first of the edges may keep its ends; a triangle is cut once, another round takes its other sides.
+    first = np.unique(edges.of_face.ravel()[pairs], return_index=True)[1]
+    pairs = np.delete(pairs, first)
+    faces = np.stack([pairs, partner[pairs]], axis=1) // 3
+    fresh = np.unique(faces.ravel(), return_index=True)[1]
+    alone = np.isin(np.arange(faces.size), fresh).reshape(faces.shape).all(axis=1)
+    pairs, faces = pairs[alone], faces[alone]
+    if len(pairs) == 0:
+        return soup
+    corners = soup.triangles.ravel()
+    ends = np.stack([corners[pairs], corners[_next(pairs)]], axis=1)
+    middle = soup.positions[ends].mean(axis=1)
+    centres = soup.positions[soup.triangles[faces]].mean(axis=(1, 2))
+    middle = (middle + _APART * (centres - middle)).astype(np.float32)
+    number = len(soup.positions) + np.arange(len(pairs), dtype=np.int32)
+    triangles, added = soup.triangles.copy(), []
+    for sides in (pairs, partner[pairs]):
+        face, corner = sides // 3, sides % 3
+        half = triangles[face].copy()
+        half[np.arange(len(face)), corner] = number
+        added.append(half)
+        triangles[face, (corner + 1) % 3] = number
+    return Soup(np.concatenate([soup.positions, middle]), np.concatenate([triangles, *added]))
 
 
 def _next(sides: NDArray[np.int64]) -> NDArray[np.int64]:
