@@ -28,6 +28,7 @@ from kiss3d_backend.mesh.bundle.render import (
     sample_texture,
 )
 from kiss3d_backend.mesh.camera import Camera, bundle_cameras
+from kiss3d_backend.mesh.raster import rasterize
 from kiss3d_backend.mesh.types import Mesh, Texture
 from kiss3d_protocol.errors import BundleInvalid, MeshEmpty
 
@@ -263,6 +264,17 @@ def test_mattes_find_the_outline_between_pixels() -> None:
         mesh = faceted_ball(256, 128, (radius,) * 3)
         areas.append(foreground(render_bundle([mesh]).normals[:1]).matte.sum())
     assert np.sqrt(areas[1] / np.pi) - np.sqrt(areas[0] / np.pi) == pytest.approx(0.5, abs=0.1)
+
+
+def test_mattes_of_thin_things_lean_to_no_side() -> None:
+    """Left and right of a rod of six pixels differ in colour, and in how far that is from white."""
+    rod = faceted_ball(96, 48, (0.014, 0.7, 0.014))
+    seen = foreground(render_bundle([rod]).normals)
+    left, right = seen.matte[0, :, :256].sum(), seen.matte[0, :, 256:].sum()
+    assert left == pytest.approx(right, rel=0.1)
+    views = np.stack([camera.clip(rod.positions) for camera in bundle_cameras()]).astype(np.float32)
+    covered = rasterize(views, rod.triangles, (TILE, TILE)).covered
+    assert min(iou(mask, truth) for mask, truth in zip(seen.mask, covered, strict=True)) > 0.97
 
 
 def test_specks_go_and_small_objects_stay() -> None:

@@ -22,6 +22,11 @@ _FAINTEST_OBJECT = 0.18
 _EDGE_PIXELS = 2
 _SMALLEST_PART = 12
 _WHITEST = 0.85
+_NOISE_DEPTH = 0.25
+_LEAST_LENGTH, _MOST_LENGTH = 0.7, 1.5
+"""Of a normal on the outline, beside that of the next covered pixel; both measured from white."""
+_ALIKE = 0.8
+"""The cosine above which two differences from white are of one surface."""
 
 
 @attrs.frozen(eq=False)
@@ -38,7 +43,7 @@ def foreground(normals: NDArray[np.uint8]) -> Foreground:
     Specks and pinholes of less than a dozen pixels are cleared, but the largest part of a tile always stays. A view
     without an object has an empty mask.
     """
-    matte = np.stack([tile_matte(tile, _FAINTEST_OBJECT) for tile in normals])
+    matte = np.stack([tile_matte(tile, _FAINTEST_OBJECT, of_normals=True) for tile in normals])
     return Foreground(matte, matte >= INSIDE)
 
 
@@ -68,7 +73,7 @@ def shrunk(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
     return np.asarray(ndi.binary_erosion(mask, np.ones((3, 3)), pixels, border_value=1), dtype=bool)
 
 
-def tile_matte(tile: NDArray[np.uint8], faintest: float) -> NDArray[np.float32]:
+def tile_matte(tile: NDArray[np.uint8], faintest: float, *, of_normals: bool = False) -> NDArray[np.float32]:
     """The covered share (H, W) of each pixel of a tile; the object differs from white by ``faintest`` or more."""
     difference = difference_from_background(tile)
     distance = np.linalg.norm(difference, axis=-1)
@@ -76,12 +81,53 @@ def tile_matte(tile: NDArray[np.uint8], faintest: float) -> NDArray[np.float32]:
     matte = (distance >= faintest).astype(np.float32)
     rows, columns = np.nonzero(grown(empty, _EDGE_PIXELS) & (distance > 0.01))
     if len(rows):
-        full = _strongest_nearby(difference, distance, rows, columns)
-        strength = np.einsum("ij,ij->i", full, full)
-        share = np.einsum("ij,ij->i", difference[rows, columns], full) / np.maximum(strength, 1e-6)
-        seen = strength >= faintest**2
+        strongest = _strongest_nearby(difference, distance, rows, columns)
+        whole = _nearest_whole(difference, empty, rows, columns)
+        full = np.where(np.isfinite(whole), whole, strongest)
+        share = _share(difference[rows, columns], full, of_normals)
+        seen = np.linalg.norm(full, axis=1) >= faintest
         matte[rows, columns] = np.where(seen, np.clip(share, 0.0, 1.0), 0.0)
     return _without_specks(matte)
+
+
+def _nearest_whole(
+    difference: NDArray[np.float32], empty: NDArray[np.bool_], rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """For each pixel the difference (N, 3) of the nearest one that has no background beside it; NaN beyond reach.
+
+    It is covered as a whole, and its colour is the most like that of the covered share.
+    """
+    whole = ~grown(empty, 1)
+    found = np.full((len(rows), 3), np.nan, dtype=np.float32)
+    if not whole.any():
+        return found
+    apart, (row, column) = ndi.distance_transform_edt(~whole, return_indices=True)
+    near = apart[rows, columns] <= _EDGE_PIXELS + 0.5
+    row, column = row[rows, columns][near], column[rows, columns][near]
+    found[near] = difference[row, column]
+    return found
+
+
+def _share(difference: NDArray[np.float32], full: NDArray[np.float32], of_normals: bool) -> NDArray[np.float32]:
+    """(N,): how much of a colour like ``full`` is in ``difference``, both (N, 3).
+
+    Of normals it is known better: a mix of white and a normal's colour lies on the straight line between them, which
+    meets the sphere of unit normals twice, at the normal itself and where ``full`` tells that it is not.
+    """
+    strength = np.maximum(np.linalg.norm(full, axis=1), 1e-6)
+    along_full = np.einsum("ij,ij->i", difference, full) / strength
+    if not of_normals:
+        return along_full / strength
+    distance = np.maximum(np.linalg.norm(difference, axis=1), 1e-6)
+    along = difference.sum(axis=1) / distance
+    squared = np.maximum(along * along - 2.0, 0.0)
+    # Where the line hardly enters the sphere, how deep is a matter of noise: then the middle is meant.
+    half = np.sqrt(squared) * squared / (squared + _NOISE_DEPTH**2)
+    low, high = (along - half) / 2, (along + half) / 2
+    length = np.where(np.abs(low - strength) < np.abs(high - strength), low, high)
+    length = np.clip(length, _LEAST_LENGTH * strength, _MOST_LENGTH * strength)
+    alike = along_full > _ALIKE * distance
+    return np.where(alike, distance / length, along_full / strength)
 
 
 def _strongest_nearby(

@@ -18,7 +18,7 @@ from kiss3d_backend.mesh.refine.losses import Goal, loss
 from kiss3d_backend.mesh.refine.neighbours import neighbours_of
 from kiss3d_backend.mesh.refine.optimiser import Moments, stepped
 from kiss3d_backend.mesh.refine.settings import RefineSettings, Stage
-from kiss3d_backend.mesh.refine.surface import vertex_normals
+from kiss3d_backend.mesh.refine.surface import sum_at, vertex_normals
 from kiss3d_backend.mesh.refine.targets import explicit_targets
 from kiss3d_backend.mesh.refine.views import Views
 from kiss3d_backend.mesh.refine.window import cut
@@ -159,7 +159,7 @@ def _stepped(
         gradient,
         Moments(vertices[:, _FIRST], vertices[:, _SECOND]),
         neighbours=neighbours_of(corners, len(vertices)),
-        smoothing=_smoothing(stage, step, targets, vertices),
+        smoothing=_smoothing(stage, step, _known(stage, goal, fragments, targets, corners, len(vertices))),
         edge_lengths=torch.from_numpy(working.targets).to(device),
         normals=normals.detach(),
         stage=stage,
@@ -170,13 +170,22 @@ def _stepped(
     return attrs.evolve(working, vertices=np.ascontiguousarray(columns.cpu().numpy()))
 
 
-def _smoothing(stage: Stage, step: int, targets: Tensor | None, vertices: Tensor) -> Tensor:
+def _smoothing(stage: Stage, step: int, known: Tensor) -> Tensor:
     """(V,): the part of the way to its neighbours' mean that each vertex goes; more where no view sees it."""
     base = stage.laplacian + stage.opening_laplacian * max(0.0, 1.0 - step / max(stage.ramp, 1))
-    if targets is None:
-        return vertices.new_full((len(vertices),), base)
-    known = (targets * targets).sum(-1).clamp(max=1.0)
     return known * base + (1 - known) * max(base, stage.unseen_laplacian)
+
+
+def _known(
+    stage: Stage, goal: Goal, fragments: TorchFragments, targets: Tensor | None, corners: Tensor, count: int
+) -> Tensor:
+    """(V,) in [0, 1]: how much the views tell about each vertex."""
+    if targets is not None:
+        return (targets * targets).sum(-1).clamp(max=1.0)
+    inside = (fragments.triangle >= 0) & (goal.masks > 0.5)
+    pixels = torch.bincount(fragments.triangle[inside].long(), minlength=len(corners)).to(goal.masks.dtype) / 3
+    of_vertex = sum_at(corners.T.reshape(-1), pixels.repeat(3)[:, None], count)[:, 0]
+    return (of_vertex / stage.seen_pixels).clamp(max=1.0)
 
 
 def _targets(

@@ -33,7 +33,8 @@ class Stage:
     ``decay``: of the learning rate, per step. ``ramp``: steps until the learning rate is reached.
     ``laplacian``: the part of the way to the mean of its neighbours that a vertex goes in each step;
     ``opening_laplacian``: the same, in addition, fading over the ramp: a noisy start is evened out before it is fitted;
-    ``unseen_laplacian``: the same, where no view has a target. ``reach``: gradients are smoothed over about the root
+    ``unseen_laplacian``: the same, where no view has a target; ``seen_pixels``: as many make a vertex seen in full.
+    ``reach``: gradients are smoothed over about the root
     of so many edges before they are followed, so that a step moves regions and does not crumple the surface.
     ``expansion``: pushes vertices outwards, in edge lengths per step at the learning rate; fades over the stage.
     ``explicit_targets``: compare with each vertex's own target normal, gathered from the views, instead of with the
@@ -52,6 +53,7 @@ class Stage:
     reach: float = attrs.field(default=20.0, validator=_at_least(0))
     expansion: float = attrs.field(default=0.0, validator=_at_least(0))
     explicit_targets: bool = True
+    seen_pixels: float = attrs.field(default=3.0, validator=_above(0))
 
     def __attrs_post_init__(self) -> None:
         if self.shortest_edge > self.longest_edge:
@@ -82,6 +84,7 @@ class RefineSettings:
         learning_rate=1.0,
         laplacian=0.03,
         reach=10.0,
+        unseen_laplacian=0.15,
         explicit_targets=False,
     )
     view_weights: tuple[float, ...] = (1.0, 0.9, 1.0, 0.9)
