@@ -101,10 +101,10 @@ def _nearest_whole(
     found = np.full((len(rows), 3), np.nan, dtype=np.float32)
     if not whole.any():
         return found
-    apart, (row, column) = ndi.distance_transform_edt(~whole, return_indices=True)
-    near = apart[rows, columns] <= _EDGE_PIXELS + 0.5
-    row, column = row[rows, columns][near], column[rows, columns][near]
-    found[near] = difference[row, column]
+    nearest = np.asarray(ndi.distance_transform_edt(~whole, return_distances=False, return_indices=True))
+    row, column = nearest[:, rows, columns]
+    near = np.hypot(row - rows, column - columns) <= _EDGE_PIXELS + 0.5
+    found[near] = difference[row[near], column[near]]
     return found
 
 
