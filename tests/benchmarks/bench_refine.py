@@ -1,7 +1,9 @@
 """Refinement of procedural shapes: how near it comes, how long it takes. Prints a table, then JSON.
 
-Run ``python tests/benchmarks/bench_refine.py [--only NAME ...] [--back-end NAME] [--preset NAME]
-[--write-baseline]``.
+Run ``python tests/benchmarks/bench_refine.py [--only NAME ...] [--back-end NAME] [--preset NAME] [--profile]
+[--write-baseline]``. Processor seconds are those of all threads of this process together; set OMP_WAIT_POLICY=passive,
+or threads that wait count too. The last lines compare with the plain torch back end: a few steps at the full number of
+faces, of the first shape, by both. ``--profile`` prints where the processor seconds of the first shape go.
 Each shape is rendered to normals and masks of 4 x 512 x 512, smoothed and noised, and refined. Chamfer is the mean of
 both mean distances from 100 000 points on one surface to the other; normal consistency the mean of both mean cosines
 there; IoU the least of the four views. ``refine-baseline.json`` has the figures to compare with.
@@ -10,12 +12,15 @@ there; IoU the least of the four views. ``refine-baseline.json`` has the figures
 from __future__ import annotations
 
 import argparse
+import cProfile
 import json
+import pstats
 import statistics
 import sys
 import time
 from pathlib import Path
 
+import attrs
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,13 +34,15 @@ from kiss3d_backend.mesh.edges import is_closed  # noqa: E402
 from kiss3d_backend.mesh.normals import vertex_normals  # noqa: E402
 from kiss3d_backend.mesh.raster import rasterize  # noqa: E402
 from kiss3d_backend.mesh.raster.choose import choose  # noqa: E402
+from kiss3d_backend.mesh.raster.torch_api import Rasterizer  # noqa: E402
 from kiss3d_backend.mesh.refine.refine import refine  # noqa: E402
-from kiss3d_backend.mesh.refine.settings import PRESETS  # noqa: E402
+from kiss3d_backend.mesh.refine.settings import PRESETS, RefineSettings  # noqa: E402
 from kiss3d_backend.mesh.refine.views import Views  # noqa: E402
 from kiss3d_backend.mesh.types import Mesh  # noqa: E402
 
 BASELINE = Path(__file__).with_name("refine-baseline.json")
 SIZE = 512
+FEW_STEPS = 3
 
 
 def rendered(mesh: Mesh, size: int = SIZE) -> Views:
@@ -63,14 +70,51 @@ def peak_memory_mib() -> int | None:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10))
 
 
+def timed(mesh: Mesh, views: Views, settings: RefineSettings, rasterizer: Rasterizer) -> tuple[Mesh, float, float]:
+    """The refined mesh, seconds by the clock, and seconds of processor."""
+    began, began_processor = time.monotonic(), time.process_time()
+    result = refine(mesh, views, settings, rasterizer)
+    return result, time.monotonic() - began, time.process_time() - began_processor
+
+
+def against_torch(name: str, preset: str, back_end: str | None) -> dict[str, object]:
+    """A step of the chosen back end beside one of plain torch, on a mesh of the full number of faces."""
+    views, settings = rendered(solid(name)), PRESETS[preset]
+    full = refine(smoothed_and_noised(solid(name)), views, settings, choose("cpu", back_end))
+    # Edges stay as long as they are, so that every step has as many faces.
+    fine = attrs.evolve(settings.fine, steps=FEW_STEPS, longest_edge=settings.fine.shortest_edge)
+    rows: dict[str, tuple[float, float]] = {}
+    for other in (back_end, "torch"):
+        rasterizer = choose("cpu", other)
+        _, *seconds = timed(full, views, attrs.evolve(settings, fine=fine), rasterizer)
+        rows[rasterizer.choice.back_end] = (seconds[0] / FEW_STEPS, seconds[1] / FEW_STEPS)
+    ours = next(iter(rows))
+    here, torch = rows[ours], rows["torch"]
+    return {
+        "shape": name,
+        "faces": len(full.triangles),
+        "back_end": ours,
+        "seconds_of_step": round(here[0], 3),
+        "seconds_of_step_torch": round(torch[0], 3),
+        "times_faster": round(torch[0] / here[0], 1),
+        "times_faster_processor": round(torch[1] / here[1], 1),
+    }
+
+
+def profiled(name: str, preset: str, back_end: str | None) -> None:
+    """Prints the functions that take the most processor time of one refinement."""
+    views, start = rendered(solid(name)), smoothed_and_noised(solid(name))
+    profile = cProfile.Profile(time.process_time)
+    profile.runcall(refine, start, views, PRESETS[preset], choose("cpu", back_end))
+    pstats.Stats(profile).sort_stats("tottime").print_stats(25)
+
+
 def run(name: str, preset: str, back_end: str | None) -> dict[str, object]:
     truth = solid(name)
     views = rendered(truth)
     start = smoothed_and_noised(truth)
     rasterizer = choose("cpu", back_end)
-    began = time.monotonic()
-    result = refine(start, views, PRESETS[preset], rasterizer)
-    seconds = time.monotonic() - began
+    result, seconds, processor_seconds = timed(start, views, PRESETS[preset], rasterizer)
     before, before_normals = compared(start, truth)
     after, after_normals = compared(result, truth)
     return {
@@ -82,6 +126,7 @@ def run(name: str, preset: str, back_end: str | None) -> dict[str, object]:
         "iou_before": round(least_iou(start, views), 4),
         "iou_after": round(least_iou(result, views), 4),
         "seconds": round(seconds, 2),
+        "processor_seconds": round(processor_seconds, 2),
         "faces": len(result.triangles),
         "closed": is_closed(result.triangles, len(result.positions)),
     }
@@ -92,6 +137,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=sorted(SOLIDS), default=list(SOLIDS))
     parser.add_argument("--preset", choices=sorted(PRESETS), default="fast")
     parser.add_argument("--back-end", default=None, help="numba, torch, ...")
+    parser.add_argument("--profile", action="store_true")
     parser.add_argument("--write-baseline", action="store_true")
     options = parser.parse_args()
     # Compiling (first run) and reading what was compiled (later runs) is not what is measured.
@@ -102,24 +148,32 @@ def main() -> None:
         choose("cpu", options.back_end),
     )
     results = {}
-    print(f"{'shape':12} {'Chamfer':>17} {'ratio':>6} {'normals':>13} {'IoU':>13} {'s':>6} {'faces':>7} closed")
+    print(
+        f"{'shape':12} {'Chamfer':>17} {'ratio':>6} {'normals':>13} {'IoU':>13} "
+        f"{'s':>6} {'cpu s':>6} {'faces':>7} closed"
+    )
     for name in options.only:
         row = results[name] = run(name, options.preset, options.back_end)
         print(
             f"{name:12} {row['chamfer_before']:.5f} > {row['chamfer_after']:.5f} {row['ratio']:6.3f} "
             f"{row['normals_before']:.3f} > {row['normals_after']:.3f} "
             f"{row['iou_before']:.3f} > {row['iou_after']:.3f} "
-            f"{row['seconds']:6.2f} {row['faces']:7} {row['closed']}",
+            f"{row['seconds']:6.2f} {row['processor_seconds']:6.2f} {row['faces']:7} {row['closed']}",
             flush=True,
         )
     medians = {
-        key: statistics.median(row[key] for row in results.values()) for key in ("ratio", "normals_after", "seconds")
+        key: statistics.median(row[key] for row in results.values())
+        for key in ("ratio", "normals_after", "seconds", "processor_seconds")
     }
+    peak = peak_memory_mib()
+    if options.profile:
+        profiled(options.only[0], options.preset, options.back_end)
     summary = {
         "shapes": results,
         "median": medians,
         "least_iou": min(r["iou_after"] for r in results.values()),
-        "peak_mib": peak_memory_mib(),
+        "peak_mib": peak,
+        "against_torch": against_torch(options.only[0], options.preset, options.back_end),
     }
     print(json.dumps(summary, indent=2))
     if options.write_baseline:

@@ -45,9 +45,9 @@ class Record:
         return [warning[0] for warning in self.of("warning")]
 
 
-def stage_context(cancelled: bool = False) -> tuple[StageContext, Record]:
+def stage_context(cancelled: bool = False, cancel: threading.Event | None = None) -> tuple[StageContext, Record]:
     record = Record()
-    cancel = threading.Event()
+    cancel = threading.Event() if cancel is None else cancel
     if cancelled:
         cancel.set()
     clock = JobClock([1.0])

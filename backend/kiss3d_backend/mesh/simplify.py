@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import attrs
@@ -38,11 +38,18 @@ class Simplified:
         return abs(len(self.triangles) - self.asked) <= TOLERANCE * self.asked
 
 
-def simplify(positions: NDArray[np.float32], triangles: NDArray[np.int32], faces: int) -> Simplified:
+def simplify(
+    positions: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    faces: int,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> Simplified:
     """Decimates a mesh to about ``faces`` faces by quadric edge collapse (fast-simplification, MIT; Garland and
     Heckbert, 1997). A closed mesh stays closed. A mesh with no more faces than that comes back as it is.
 
-    ``positions``: (V, 3); ``triangles``: (T, 3). Raises ValueError for fewer than four faces. Look at
+    ``positions``: (V, 3); ``triangles``: (T, 3). ``check``: called between the steps; what it raises comes out of here.
+    Raises ValueError for fewer than four faces. Look at
     ``Simplified.on_target``: a mesh of many parts or holes cannot always get that small.
     """
     if faces < 4:
@@ -53,8 +60,9 @@ def simplify(positions: NDArray[np.float32], triangles: NDArray[np.int32], faces
     best = Simplified(positions, triangles, faces, False)
     aim = faces
     for _ in range(_TRIES):
+        check()
         try:
-            result = _collapse(positions, triangles, aim, faces, was_closed)
+            result = _collapse(positions, triangles, aim, faces, was_closed, check)
         except MeshEmpty:  # so few faces that parts went flat
             aim = (aim + len(triangles)) // 2
             continue
@@ -79,15 +87,21 @@ def lod_chain(positions: NDArray[np.float32], triangles: NDArray[np.int32], coun
 
 
 def _collapse(
-    positions: NDArray[np.float32], triangles: NDArray[np.int32], aim: int, asked: int, was_closed: bool
+    positions: NDArray[np.float32],
+    triangles: NDArray[np.int32],
+    aim: int,
+    asked: int,
+    was_closed: bool,
+    check: Callable[[], None],
 ) -> Simplified:
     result = fast_simplification.simplify(
         np.ascontiguousarray(positions, dtype=np.float64),
         np.ascontiguousarray(triangles, dtype=np.int32),
         target_count=aim,
     )
+    check()
     points, faces = result[0].astype(np.float32), result[1].astype(np.int32)
     if not was_closed:
         return Simplified(points, faces, asked, False)
-    cleaned = clean(points, faces, _REPAIR)
+    cleaned = clean(points, faces, _REPAIR, check=check)
     return Simplified(cleaned.positions, cleaned.triangles, asked, len(cleaned.triangles) != len(faces))

@@ -34,10 +34,10 @@ class FinishShape(Stage[ToFinish, Finished]):
     weight = 2.0
 
     def run(self, value: ToFinish, context: StageContext) -> Finished:
-        cleaned = clean(value.mesh.positions, value.mesh.triangles)
+        cleaned = clean(value.mesh.positions, value.mesh.triangles, check=context.check_cancelled)
         full = Mesh(cleaned.positions, cleaned.triangles)
         context.progress(1, 2)
-        low = simplify(full.positions, full.triangles, value.faces)
+        low = simplify(full.positions, full.triangles, value.faces, check=context.check_cancelled)
         if len(full.triangles) > value.faces and not low.on_target:
             context.warn(
                 "mesh.face_count",

@@ -43,11 +43,12 @@ def bake_colours(
         raise ValueError("a mesh without UVs has no texture to bake")
     if texels is None:
         uv_triangles = mesh.triangles if mesh.uv_triangles is None else mesh.uv_triangles
-        texels = find_texels(mesh.uvs, uv_triangles, side)
+        texels = find_texels(mesh.uvs, uv_triangles, side, check=check)
     check()
-    projector = Projector(mesh.positions, mesh.triangles, views)
+    projector = Projector(mesh.positions, mesh.triangles, views, check=check)
     check()
     surface = colour_surface(mesh.positions, mesh.triangles, views, projector)
+    check()
     known = np.concatenate(
         [mesh.positions, vertex_normals(mesh.positions, mesh.triangles), surface.colours], axis=1, dtype=np.float32
     )
@@ -62,4 +63,6 @@ def bake_colours(
         pixels[texels.pixel[part]] = (colours * 255.0 + 0.5).astype(np.uint8)
     covered = np.zeros(side * side, dtype=bool)
     covered[texels.pixel] = True
-    return BakedColours(Texture(pad_islands(pixels.reshape(side, side, 3), covered.reshape(side, side))), surface)
+    check()
+    padded = pad_islands(pixels.reshape(side, side, 3), covered.reshape(side, side), check=check)
+    return BakedColours(Texture(padded), surface)

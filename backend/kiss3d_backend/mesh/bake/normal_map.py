@@ -64,7 +64,8 @@ def bake_normal_map(
         pixels[texels.pixel[part][hit]] = (local * 127.5 + 128.0).astype(np.uint8)
     covered = np.zeros(side * side, dtype=bool)
     covered[texels.pixel] = True
-    return Texture(pad_islands(pixels.reshape(side, side, 3), covered.reshape(side, side)))
+    check()
+    return Texture(pad_islands(pixels.reshape(side, side, 3), covered.reshape(side, side), check=check))
 
 
 def _in_frame(

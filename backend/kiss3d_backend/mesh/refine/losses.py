@@ -23,6 +23,12 @@ class Goal:
     normals: Tensor
     masks: Tensor
     weights: Tensor
+    known: Tensor = attrs.field(init=False)
+    """(N, S, S): how much the normal of each pixel counts; 0 where there is none."""
+
+    def __attrs_post_init__(self) -> None:
+        known = self.masks * self.weights[:, None, None] * (self.normals * self.normals).sum(-1)
+        object.__setattr__(self, "known", known)
 
     def clip(self, positions: Tensor) -> Tensor:
         """(N, V, 4) of ``positions`` (V, 3)."""
@@ -51,13 +57,13 @@ def loss(
     covered = fragments.covered[..., None]
     if targets is None:
         drawn = rasterizer.interpolate(normals, fragments, clip, triangles)
-        wanted = goal.normals
+        wanted, sure = goal.normals, goal.known
     else:
         both = rasterizer.interpolate(torch.cat([normals, targets], dim=1), fragments, clip, triangles)
         drawn, wanted = both[..., :3], both[..., 3:].detach()
-    sure = covered * goal.masks[..., None] * goal.weights[:, None, None, None]
-    sure = sure * (wanted * wanted).sum(-1, keepdim=True)
-    of_normals = (sure * (drawn - wanted) ** 2).sum()
+        sure = goal.masks * goal.weights[:, None, None] * (wanted * wanted).sum(-1)
+    difference = drawn - wanted
+    of_normals = ((covered * sure[..., None]) * (difference * difference)).sum()
 
     outline = rasterizer.antialias(covered.to(clip.dtype), fragments, clip, triangles, adjacency)[..., 0]
     missed = (outline - goal.masks) ** 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import cv2
@@ -34,12 +34,23 @@ class Projection:
 
 
 class Projector:
-    """Pictures that can be looked up at any point of one mesh. Its cost is one depth map for each view."""
+    """Pictures that can be looked up at any point of one mesh. Its cost is one depth map for each view.
+
+    ``check``: called before each; what it raises comes out of here.
+    """
 
     def __init__(
-        self, positions: NDArray[np.float32], triangles: NDArray[np.int32], views: Sequence[ColourView]
+        self,
+        positions: NDArray[np.float32],
+        triangles: NDArray[np.int32],
+        views: Sequence[ColourView],
+        *,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
-        self._views = [_prepare(view, depth_map(positions, triangles, view)) for view in views]
+        self._views: list[_Prepared] = []
+        for view in views:
+            check()
+            self._views.append(_prepare(view, depth_map(positions, triangles, view)))
 
     def at(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> Projection:
         """``points``: (P, 3) on the mesh; ``normals``: (P, 3), of any length."""
