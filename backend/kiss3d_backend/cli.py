@@ -21,6 +21,7 @@ from kiss3d_backend.config import DEFAULT_RECIPES
 from kiss3d_protocol.errors import Kiss3DError, ParamsInvalid
 from kiss3d_protocol.params import (
     DEFAULT_PRESET,
+    DEFAULT_RECIPE,
     FACES_RANGE,
     MAX_BUNDLES,
     MAX_PROMPT,
@@ -44,6 +45,14 @@ app.add_typer(jobs_app)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DataDirOption = Annotated[Path | None, typer.Option(help="Where jobs and results are kept.")]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AMOUNT",
+        help="Of the graphics card's memory, as 12GB or 11.5GiB.",
+        show_default="what is free, less room for Blender on a card that draws the desktop",
+    ),
+]
 
 
 @app.callback()
@@ -81,6 +90,7 @@ def generate(
     connect: ConnectOption = None,
     render: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write a picture of the mesh.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write what ran, .html or .json.")] = None,
+    vram_budget: BudgetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a textured mesh of a picture, of words, of a mesh, or of views.
@@ -110,9 +120,8 @@ def generate(
             f"{', '.join(map(str, TEXTURE_SIZES))}, the bundles from 1 to {MAX_BUNDLES}."
         ) from error
     views = (*(() if bundle is None else (bundle,)), *(view or ()))
-    run_generate(
-        GenerateOptions(JobFiles(picture, mesh, views), output, params, chosen, connect, render, as_json, report)
-    )
+    files = JobFiles(picture, mesh, views)
+    run_generate(GenerateOptions(files, output, params, chosen, connect, render, as_json, report, vram_budget))
 
 
 def picked_bundle(pick: str, bundles: int) -> int | None:
@@ -175,6 +184,7 @@ def serve(
     as_json: JsonOption = False,
     until_stdin_closes: Annotated[bool, typer.Option(help="End when standard input is closed.")] = False,
     private: Annotated[bool, typer.Option(help="Cancel unfinished jobs at the end.")] = False,
+    vram_budget: BudgetOption = None,
     recipes: Annotated[str, typer.Option(metavar="MODULE:NAME", hidden=True)] = DEFAULT_RECIPES,
 ) -> None:
     """Run a backend that Blender and other clients connect to."""
@@ -187,7 +197,22 @@ def serve(
         as_json=as_json,
         until_stdin_closes=until_stdin_closes,
         private=private,
+        vram_budget=vram_budget,
     )
+
+
+@app.command()
+def plan(
+    preset: Annotated[str, typer.Option(help="fast, balanced or quality.")] = "fast",
+    recipe: Annotated[str, typer.Option(help="image_to_3d, text_to_3d, mesh_to_3d or views_to_3d.")] = DEFAULT_RECIPE,
+    vram_budget: BudgetOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where this machine would have each network, and what memory each step will take."""
+    from kiss3d_backend.commands.plan import run_plan
+
+    run_plan(preset=preset, recipe=recipe, vram_budget=vram_budget, data_dir=data_dir, as_json=as_json)
 
 
 @app.command()

@@ -25,11 +25,14 @@ class PrivateBackend:
     Raises :class:`BackendStartFailed`, or the error that the backend itself gives.
     """
 
-    def __init__(self, data_dir: Path | None = None, recipes: str | None = None) -> None:
+    def __init__(
+        self, data_dir: Path | None = None, recipes: str | None = None, vram_budget: str | None = None
+    ) -> None:
         command = [sys.executable, "-m", "kiss3d_backend", "serve", "--bind", "tcp://127.0.0.1:0"]
         command += ["--json", "--until-stdin-closes", "--private"]
         command += ["--data-dir", str(data_dir)] if data_dir else []
         command += ["--recipes", recipes] if recipes else []
+        command += ["--vram-budget", vram_budget] if vram_budget else []
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -54,12 +54,14 @@ INTAKE = "kiss3d_backend.intake.submit"
 
 @frozen
 class ServeConfig:
-    """How a backend runs. ``private``: its unfinished jobs are cancelled when it ends."""
+    """How a backend runs. ``private``: its unfinished jobs are cancelled when it ends. ``vram_budget``: bytes of the
+    graphics card that jobs are planned with; None leaves it to the machine."""
 
     bind: Address
     data_dir: DataDir
     recipes: str = DEFAULT_RECIPES
     private: bool = False
+    vram_budget: int | None = None
     worker: WorkerLimits = field(factory=WorkerLimits)
 
 
@@ -126,6 +128,7 @@ class _Server:
                 str(config.data_dir.root),
                 "--recipes",
                 config.recipes,
+                *(() if config.vram_budget is None else ("--vram-budget", str(config.vram_budget))),
             ],
             self._notify,
             config.worker,

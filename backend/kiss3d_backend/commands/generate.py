@@ -17,6 +17,7 @@ from kiss3d_backend.commands.job_request import JobFiles, make_submit
 from kiss3d_backend.commands.job_results import JobResult, WrittenMesh, write_bundles, write_meshes
 from kiss3d_backend.commands.stage_display import StageDisplay
 from kiss3d_backend.config import default_data_dir
+from kiss3d_backend.devices.budget import read_budget
 from kiss3d_backend.models.offers import check_offer
 from kiss3d_backend.private_backend import PrivateBackend
 from kiss3d_protocol.client import Client
@@ -24,6 +25,7 @@ from kiss3d_protocol.errors import (
     ConnectionLost,
     JobCancelled,
     Kiss3DError,
+    ParamsInvalid,
     StageFailed,
     error_from_wire,
 )
@@ -50,7 +52,7 @@ CHECK_SECONDS = 0.5
 @frozen
 class GenerateOptions:
     """What the user asked for. ``pick``: the bundle to go on with, from 1, or None for all of them. ``connect``: a
-    running backend, by its address or its name, or None for a private one."""
+    running backend, by its address or its name, or None for a private one, for which ``vram_budget`` is, in words."""
 
     files: JobFiles
     output: Path
@@ -60,6 +62,7 @@ class GenerateOptions:
     render: Path | None
     as_json: bool
     report: Path | None = None
+    vram_budget: str | None = None
 
 
 def run_generate(options: GenerateOptions) -> None:
@@ -70,13 +73,19 @@ def run_generate(options: GenerateOptions) -> None:
         check_writable(options.render, ".png")
     if options.report is not None:
         check_report_path(options.report)
+    if options.vram_budget is not None:
+        read_budget(options.vram_budget)
+        if options.connect is not None:
+            raise ParamsInvalid(
+                "A running backend has a budget of its own.", "Give --vram-budget to 'kiss3d serve' instead."
+            )
     if options.connect is None:
         check_offer(submit.params, default_data_dir())
     with contextlib.ExitStack() as stack:
         display = stack.enter_context(StageDisplay(submit.name))
         if options.connect is None:
             display.note("Starting a private backend")
-            private = stack.enter_context(PrivateBackend())
+            private = stack.enter_context(PrivateBackend(vram_budget=options.vram_budget))
             address, check = private.address(), private.check
         else:
             address, check = options.connect, _no_check

@@ -13,6 +13,7 @@ from pathlib import Path
 from kiss3d_backend import __version__
 from kiss3d_backend.broker.server import Ready, ServeConfig, serve, stop_on_signals
 from kiss3d_backend.config import DataDir, default_data_dir
+from kiss3d_backend.devices.budget import read_budget
 from kiss3d_protocol.address import parse_address
 
 LOG_BYTES = 4_000_000
@@ -20,7 +21,14 @@ LOG_FILES = 3
 
 
 def run_serve(
-    *, bind: str, data_dir: Path | None, recipes: str, as_json: bool, until_stdin_closes: bool, private: bool
+    *,
+    bind: str,
+    data_dir: Path | None,
+    recipes: str,
+    as_json: bool,
+    until_stdin_closes: bool,
+    private: bool,
+    vram_budget: str | None = None,
 ) -> None:
     """Runs a backend; prints one line when it is ready."""
     config = ServeConfig(
@@ -28,6 +36,7 @@ def run_serve(
         data_dir=DataDir((data_dir or default_data_dir()).absolute()),
         recipes=recipes,
         private=private,
+        vram_budget=None if vram_budget is None else read_budget(vram_budget),
     )
     stop = threading.Event()
     stop_on_signals(stop)

@@ -12,7 +12,7 @@ from kiss3d_backend.devices.demand import StageDemand, demands, used_in, work_of
 from kiss3d_backend.devices.flux_shape import FluxShape
 from kiss3d_backend.devices.foresight import Foreseen, Memory, foresee
 from kiss3d_backend.devices.machine import Machine
-from kiss3d_backend.devices.plan import ComponentPlan, Plan, Residence, StagePlan
+from kiss3d_backend.devices.plan import AttentionBackEnd, ComponentPlan, Plan, Residence, StagePlan
 from kiss3d_backend.devices.precision import Compute, Precision, products_for
 from kiss3d_backend.devices.room import Place
 from kiss3d_backend.devices.workload import Workload
@@ -96,16 +96,25 @@ def plan_for(job: Job, choice: Choice, kept: Sequence[ComponentName], budget: Bu
         device="cuda",
         budget=budget,
         limit=limit,
+        process=PROCESS,
         memory=memory,
         compute=job.compute,
         products=products_for(job.machine),
         tiled_decode=choice.tiled,
+        compiled=job.machine.triton_works,
+        attention=_attention(job.machine),
         components=planned,
         places=places,
         demands=needed,
         cold=_stages(first, planned, job.machine.ram_total),
         warm=_stages(again, planned, job.machine.ram_total),
     )
+
+
+def _attention(machine: Machine) -> AttentionBackEnd:
+    """cuDNN's on Hopper and later, where it is the fastest by far; else torch's choice."""
+    newer = machine.compute_capability is not None and machine.compute_capability >= (9, 0)
+    return "cudnn" if newer and "cudnn" in machine.attention else "default"
 
 
 def _on_processor(component: Component) -> ComponentPlan:

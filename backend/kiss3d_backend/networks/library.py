@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
-import attrs
-import psutil
 import torch
 
+from kiss3d_backend.devices.plan import Plan
 from kiss3d_backend.models.files import EntryFiles
 from kiss3d_backend.models.offers import PROMPT_WRITER
 from kiss3d_backend.models.store import ModelStore
@@ -20,51 +21,140 @@ from kiss3d_backend.networks.florence.captioner import Captioner
 from kiss3d_backend.networks.florence.load import load_captioner
 from kiss3d_backend.networks.flux.draw import FluxParts
 from kiss3d_backend.networks.flux.execution import FluxExecution
-from kiss3d_backend.networks.flux.parts import FluxFiles, FluxNetworks
+from kiss3d_backend.networks.flux.parts import FluxFiles, FluxNetworks, FluxPlacement
 from kiss3d_backend.networks.flux.settings import FluxSettings
+from kiss3d_backend.networks.flux.single_file import CLIP, T5, TRANSFORMER, VAE
 from kiss3d_backend.networks.lrm.load import load_lrm
 from kiss3d_backend.networks.lrm.model import Lrm
+from kiss3d_backend.networks.read_ahead import Range, ReadAhead, tensors_under, whole
 from kiss3d_backend.networks.shelf import Shelf, Slot
 from kiss3d_backend.networks.zero123.loader import load_autoencoder, load_conditioner, load_unet
 from kiss3d_backend.networks.zero123.parts import Parts, read_scheduler
+from kiss3d_protocol.errors import Kiss3DError
 
 T = TypeVar("T")
 
-_VRAM_SHARE = 0.75
-_RAM_SHARE = 0.5
-"""Of the memory, for networks that stay loaded; the rest is for what they compute, and for others."""
+_log = logging.getLogger(__name__)
+
+_FLUX_PARTS = {
+    "flux text encoders": (T5, CLIP),
+    "flux autoencoder": (VAE,),
+    "flux transformer": (TRANSFORMER,),
+}
+_ENTRIES = {
+    "birefnet": ("birefnet", ("",)),
+    "zero123plus encoders": ("zero123plus", ("vision_encoder/", "text_encoder/")),
+    "zero123plus autoencoder": ("zero123plus", ("vae/",)),
+    "multiview_unet": ("multiview_unet", ("",)),
+    "lrm": ("lrm", ("",)),
+    "florence2": ("florence2", ("model.",)),
+    "controlnet": ("controlnet_union", ("",)),
+    "redux": ("redux", ("",)),
+}
+"""Of each component of a plan: the catalogue's entry, and how the names of its files begin."""
+
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 
-@attrs.frozen
-class Placement:
-    """Where networks run. ``limit``: bytes that loaded ones may take together. ``flux``: how FLUX runs."""
-
-    device: torch.device
-    dtype: torch.dtype
-    limit: int
-    flux: FluxExecution = attrs.Factory(FluxExecution)
-
-
-def choose_placement() -> Placement:
-    """CUDA in bfloat16 where torch can use it, else the CPU in float32."""
-    if torch.cuda.is_available():
-        device = torch.device("cuda", torch.cuda.current_device())
-        memory = torch.cuda.get_device_properties(device).total_memory
-        return Placement(device, torch.bfloat16, int(memory * _VRAM_SHARE))
-    return Placement(torch.device("cpu"), torch.float32, int(psutil.virtual_memory().total * _RAM_SHARE))
+def flux_placement(plan: Plan) -> FluxPlacement:
+    """How the plan has FLUX's networks."""
+    transformer = plan.components.get("flux transformer")
+    if transformer is None:
+        return FluxPlacement()
+    encoders, control = plan.components.get("flux text encoders"), plan.components.get("controlnet")
+    streamed = transformer.residence == "streamed"
+    return FluxPlacement(
+        FluxExecution(
+            streamed=streamed,
+            resident_blocks=transformer.resident_blocks if streamed else 0,
+            products=transformer.precision.products,
+            compiled=plan.compiled,
+            attention=plan.attention,
+            tiled_decode=plan.tiled_decode,
+        ),
+        read_on_processor=plan.device == "cuda" and encoders is not None and encoders.residence == "processor",
+        control_in_float8=plan.device == "cuda" and control is not None and control.precision.storage == "float8",
+    )
 
 
 class Library:
-    """Every network of the recipes, loaded when a stage calls for it.
+    """Every network of the recipes, loaded when a stage calls for it, and placed as ``plan`` says.
 
     Files are looked up and checked when a network is loaded: a model that was downloaded after the start is found.
     """
 
-    def __init__(self, store: ModelStore, placement: Placement | None = None) -> None:
-        self.placement = placement or choose_placement()
+    def __init__(self, store: ModelStore, plan: Plan) -> None:
         self._store = store
-        self._shelf = Shelf(self.placement.limit)
+        self._plan = plan
+        self.device = (
+            torch.device("cuda", torch.cuda.current_device()) if plan.device == "cuda" else torch.device("cpu")
+        )
+        self.dtype = DTYPES[plan.compute]
+        self._shelf = Shelf(plan.limit)
+        self._shelf.follow(plan.places, plan.limit)
         self._flux: dict[str, FluxNetworks] = {}
+        self._drawn_by: str | None = None
+        self._read_ahead = ReadAhead()
+
+    def draws_by(self, entry: str) -> None:
+        """Which FLUX file the job will want; for reading ahead."""
+        self._drawn_by = entry
+
+    def follow(self, plan: Plan) -> None:
+        """From now on as ``plan`` says, which is for the same machine. Only what it places otherwise is freed."""
+        if DTYPES[plan.compute] != self.dtype or plan.device != self._plan.device:
+            raise AssertionError("a library is for one machine")
+        self._plan = plan
+        self._shelf.follow(plan.places, plan.limit)
+        for networks in self._flux.values():
+            networks.follow(flux_placement(plan))
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The components of the plan that are loaded, the one that was used longest ago first."""
+        return self._shelf.loaded
+
+    def reserve(self, work: int) -> None:
+        """Makes room on the device for work without a network, in bytes."""
+        self._shelf.reserve(work)
+
+    def clear(self) -> None:
+        """Frees every network."""
+        self._read_ahead.stop()
+        self._shelf.clear()
+
+    def read_ahead(self, components: Iterable[str]) -> None:
+        """Brings the files of networks that will be wanted soon into the system's memory, on a thread of its own."""
+        ranges: list[Range] = []
+        for name in components:
+            try:
+                ranges += self._files_of(name)
+            except (OSError, ValueError, Kiss3DError) as error:
+                # Whoever loads it will say what is wrong.
+                _log.info("%s is not read ahead: %s", name, error)
+        self._read_ahead.start(ranges)
+
+    def _files_of(self, component: str) -> Sequence[Range]:
+        prefixes = _FLUX_PARTS.get(component)
+        if prefixes is not None:
+            if self._drawn_by is None:
+                return ()
+            (path,) = [path for name, path in self._paths(self._drawn_by) if name.endswith(".safetensors")]
+            return tensors_under(path, prefixes)
+        if component not in _ENTRIES:
+            return ()
+        entry, folders = _ENTRIES[component]
+        return [whole(path) for name, path in self._paths(entry) if name.startswith(folders)]
+
+    def _paths(self, entry: str) -> list[tuple[str, Path]]:
+        state = self._store.entry(entry)
+        return [(file.file.loaded_name, file.path) for file in state.files if file.ready and file.path is not None]
+
+    @property
+    def drawing(self) -> str:
+        """What of the plan changes the pictures that FLUX draws, however little."""
+        placement = flux_placement(self._plan)
+        return f"{placement.execution.results} {placement.read_on_processor} {placement.control_in_float8}"
 
     def has(self, entry: str) -> bool:
         """Whether all files of a catalogue entry are here."""
@@ -77,19 +167,19 @@ class Library:
             for name in entries
             for file in self._store.entry(name).files
         ]
-        return " ".join([str(self.placement.dtype), self.placement.device.type, *told])
+        return " ".join([str(self.dtype), self.device.type, *told])
 
     @functools.cached_property
     def matting(self) -> Slot[BiRefNet]:
-        return self._slot("birefnet", lambda files: load_birefnet(files, self.placement.device))
+        return self._slot("birefnet", lambda files: load_birefnet(files))
 
     @functools.cached_property
     def lrm(self) -> Slot[Lrm]:
-        return self._slot("lrm", lambda files: load_lrm(files, self.placement.device, self.placement.dtype))
+        return self._slot("lrm", lambda files: load_lrm(files, self.device, self.dtype))
 
     @functools.cached_property
     def captioner(self) -> Slot[Captioner]:
-        return self._slot("florence2", lambda files: load_captioner(files, self.placement.device, self.placement.dtype))
+        return self._slot("florence2", lambda files: load_captioner(files, self.device, self.dtype))
 
     @functools.cached_property
     def writer(self) -> Slot[Writer]:
@@ -97,7 +187,7 @@ class Library:
 
     @functools.cached_property
     def multiview(self) -> Parts:
-        device, dtype = self.placement.device, self.placement.dtype
+        device, dtype = self.device, self.dtype
         base = functools.partial(self._store.files, "zero123plus")
         return Parts(
             scheduler=lambda: read_scheduler(base()),
@@ -125,7 +215,7 @@ class Library:
             controlnet=self._if_here("controlnet_union"),
             redux=self._if_here("redux"),
         )
-        return FluxNetworks(self._shelf, files, self.placement.device, self.placement.dtype, self.placement.flux)
+        return FluxNetworks(self._shelf, files, self.device, self.dtype, flux_placement(self._plan))
 
     def _if_here(self, entry: str) -> EntryFiles | None:
         return self._store.files(entry) if self.has(entry) else None

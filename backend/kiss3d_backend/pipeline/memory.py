@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 
@@ -59,6 +59,18 @@ class RunningPlan(Protocol):
 
     def lower(self) -> None:
         """Takes the next plan that needs less, and frees what the one before held. Not for the lowest."""
+
+
+@runtime_checkable
+class PlannedRecipes(Protocol):
+    """Recipes that run by plans."""
+
+    def plan(self, key: str) -> RunningPlan | None:
+        """For the recipe of this :func:`~kiss3d_backend.pipeline.recipe.recipe_key`; None when it needs none.
+
+        Raises :class:`MemoryTooSmall` when none fits the machine.
+        """
+        ...
 
 
 class NoPlan:

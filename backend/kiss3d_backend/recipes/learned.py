@@ -74,8 +74,9 @@ class _FromBundles(Recipe):
         self.generate = GenerateBundle(
             settings.flux,
             lambda: library.flux(settings.flux_entry, settings.flux),
-            library.placement.dtype,
-            f"{library.weights(*settings.flux_entries)} {library.placement.flux.results}",
+            library.dtype,
+            library.weights(*settings.flux_entries),
+            drawing=lambda: library.drawing,
         )
         self.rest = BundleToMesh(settings.reconstruct, library, checked=True)
         self.entries = {

@@ -44,7 +44,8 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
 
     ``parts``: gets the networks, each loaded when it is called for; the text encoders are released before the
     transformer is called for, and the prompt is encoded once for all seeds. ``dtype``: that it computes in.
-    ``weights``: what tells one set of weights from another, for the fingerprint. ``retry``: draw once more, with the
+    ``weights``: what tells one set of weights from another, for the fingerprint; ``drawing``: what else changes the
+    pictures, as it is now. ``retry``: draw once more, with the
     next seed that nobody asked for, when the check of a bundle finds problems; a warning says so with the figures.
 
     The noise is drawn on the CPU from the bundle's seed alone: the same seed gives the same noise on every device, in
@@ -63,16 +64,18 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
         dtype: torch.dtype,
         weights: str = "",
         *,
+        drawing: Callable[[], str] = lambda: "",
         retry: bool = True,
     ) -> None:
         self.settings = settings
         self.parts = parts
         self.dtype = dtype
         self.weights = weights
+        self.drawing = drawing
         self.retry = retry
 
     def fingerprint(self) -> str:
-        return f"{attrs.astuple(self.settings)} {self.dtype} {self.weights} {self.retry}"
+        return f"{attrs.astuple(self.settings)} {self.dtype} {self.weights} {self.drawing()} {self.retry}"
 
     def run(self, value: ToGenerate, context: StageContext) -> tuple[Bundle, ...]:
         import torch
@@ -121,6 +124,7 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
                     bundle, figures = again, checked_again
             note_bundle_checks(figures, context, number)
             bundles.append(bundle)
+        parts.release()
         for note in parts.notes:
             context.warn("bundle.lora", note, "Use a LoRA for the transformer alone if the bundle lacks its style.")
         return tuple(bundles)

@@ -138,6 +138,7 @@ class Worker:
 
     def _carry_out(self, start: StartJob, control: JobControl) -> RunReport:
         from kiss3d_backend.pipeline.checkpoints import FolderCheckpoints
+        from kiss3d_backend.pipeline.memory import PlannedRecipes
         from kiss3d_backend.pipeline.recipe import recipe_key
         from kiss3d_backend.pipeline.runner import run_recipe
         from kiss3d_backend.worker.account import AccountSink
@@ -154,7 +155,8 @@ class Worker:
             self._jobs_done,
         )
         try:
-            recipe = self._recipes.get(recipe_key(start.params.recipe, start.params.preset))
+            key = recipe_key(start.params.recipe, start.params.preset)
+            recipe = self._recipes.get(key)
             if recipe is None:
                 raise RecipeUnavailable(
                     f"This worker has no recipe '{start.params.recipe}' for the preset '{start.params.preset}'."
@@ -162,6 +164,7 @@ class Worker:
             inputs = read_inputs(start.params, start.inputs, self._artifacts)
             account.begin(recipe)
             checkpoints = FolderCheckpoints(self._checkpoints)
+            plan = self._recipes.plan(key) if isinstance(self._recipes, PlannedRecipes) else None
             return run_recipe(
                 recipe,
                 inputs,
@@ -170,6 +173,7 @@ class Worker:
                 checkpoints,
                 choices=control.choices,
                 meter=ProcessMeter(),
+                plan=plan,
                 stage_ended=account.stage_ended,
             )
         except Kiss3DError:
@@ -220,16 +224,16 @@ def _beat(pipe: BrokerPipe) -> None:
         pipe.say(WorkerAlive())
 
 
-def load_recipes(spec: str, data_dir: Path) -> Mapping[str, Recipe]:
-    """``MODULE:NAME`` of a mapping from recipe key to recipe, or of what makes one for a data directory; calls the
-    module's ``warm_up()`` if it has one.
+def load_recipes(spec: str, data_dir: Path, vram_budget: int | None = None) -> Mapping[str, Recipe]:
+    """``MODULE:NAME`` of a mapping from recipe key to recipe, or of what makes one for a data directory and a budget in
+    bytes; calls the module's ``warm_up()`` if it has one.
     """
     module_name, _, name = spec.partition(":")
     module = importlib.import_module(module_name)
     if hasattr(module, "warm_up"):
         module.warm_up()
     recipes = getattr(module, name)
-    return cast("Mapping[str, Recipe]", recipes(data_dir) if callable(recipes) else recipes)
+    return cast("Mapping[str, Recipe]", recipes(data_dir, vram_budget) if callable(recipes) else recipes)
 
 
 def main() -> None:
@@ -239,11 +243,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="kiss3d-worker")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--recipes", required=True)
+    parser.add_argument("--vram-budget", type=int, help="bytes")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     pipe = BrokerPipe(_take_stdout())
     data_dir = DataDir(options.data_dir)
-    worker = Worker(pipe, data_dir, load_recipes(options.recipes, data_dir.root))
+    worker = Worker(pipe, data_dir, load_recipes(options.recipes, data_dir.root, options.vram_budget))
     threading.Thread(target=worker.read, args=(sys.stdin.buffer,), name="orders", daemon=True).start()
     threading.Thread(target=_beat, args=(pipe,), name="heartbeat", daemon=True).start()
     # The pipeline's own modules are imported before the worker calls itself ready: the first job must not wait.

@@ -16,6 +16,7 @@ from diffusers.models.controlnets.controlnet_flux import FluxControlNetModel
 from kiss3d_backend.networks.checkpoint import Tensors, assign, parameters_on_meta
 from kiss3d_backend.networks.checkpoint.keys import Shape
 from kiss3d_backend.networks.flux.bfl_names import count_blocks
+from kiss3d_backend.networks.flux.stored_layers import store_linears, stored_names
 from kiss3d_backend.networks.flux.transformer import rotary_axes
 from kiss3d_backend.networks.precision import refuse_half_on_cpu
 from kiss3d_protocol.errors import ModelKeysWrong
@@ -35,9 +36,12 @@ class ControlMode(IntEnum):
     LOW_QUALITY = 6
 
 
-def load_controlnet(tensors: Tensors, device: torch.device, dtype: torch.dtype) -> FluxControlNetModel:
+def load_controlnet(
+    tensors: Tensors, device: torch.device, dtype: torch.dtype, *, in_float8: bool = False
+) -> FluxControlNetModel:
     """The network in ``dtype``; its size follows from the shapes. In bfloat16 on the CPU the published file stays
-    mapped.
+    mapped. ``in_float8``: matrices are rounded to float8_e4m3fn, as FLUX's own published file has them, and widened
+    when they are used.
 
     Raises :class:`ModelKeysWrong`, and :class:`ParamsInvalid` for float16 on the CPU.
     """
@@ -59,7 +63,15 @@ def load_controlnet(tensors: Tensors, device: torch.device, dtype: torch.dtype) 
             axes_dims_rope=list(rotary_axes(head_width)),
             num_mode=_shape(shapes, "controlnet_mode_embedder.weight", 2, source)[0],
         )
-    assign(model, tensors, source=source, device=device, dtype=dtype)
+    stored: frozenset[str] = frozenset()
+    if in_float8:
+        store_linears(model)
+        stored = stored_names(model)
+
+    def dtype_of(name: str) -> torch.dtype:
+        return torch.float8_e4m3fn if name in stored and name.endswith("weight") else dtype
+
+    assign(model, tensors, source=source, device=device, dtype=dtype_of)
     return model.eval()
 
 

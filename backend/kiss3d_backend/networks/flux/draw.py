@@ -63,6 +63,12 @@ class FluxParts:
     notes: Sequence[str] = ()
     execution: FluxExecution = attrs.Factory(FluxExecution)
 
+    def release(self) -> None:
+        """The drawings are done: what is not kept between jobs may leave memory."""
+        for part in (self.transformer, self.controlnet):
+            if part is not None:
+                part.release()
+
 
 @attrs.frozen(eq=False)
 class Request:

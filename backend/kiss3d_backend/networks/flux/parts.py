@@ -50,11 +50,24 @@ class FluxFiles:
     transformer: EntryFiles | None = None
 
 
+@attrs.frozen
+class FluxPlacement:
+    """How FLUX's networks are placed and run. ``execution``: of the transformer, and of decoding.
+
+    ``read_on_processor``: the text encoders compute there, in float32. ``control_in_float8``: the ControlNet's matrices
+    are rounded to float8 when they are loaded, which halves them.
+    """
+
+    execution: FluxExecution = attrs.Factory(FluxExecution)
+    read_on_processor: bool = False
+    control_in_float8: bool = False
+
+
 class FluxNetworks:
     """The places on ``shelf`` of one FLUX model and of what goes with it; presets that use them share what is loaded.
 
     Nothing is read before a part is called for. ``dtype``: that the networks compute in. The autoencoder does so in
-    float32 on the CPU, where its file is mapped then. ``execution``: how the transformer runs. Raises
+    float32 on the CPU, where its file is mapped then. ``placement``: may be changed by :meth:`follow`. Raises
     :class:`ParamsInvalid` for float16 on the CPU, and for float8 products on a GPU that has none.
     """
 
@@ -64,52 +77,74 @@ class FluxNetworks:
         files: FluxFiles,
         device: torch.device,
         dtype: torch.dtype,
-        execution: FluxExecution | None = None,
+        placement: FluxPlacement | None = None,
     ) -> None:
         refuse_half_on_cpu(device, dtype)
-        self._execution = execution or FluxExecution()
-        if self._execution.products == "scaled":
+        self._device, self._dtype = device, dtype
+        self._placement = placement or FluxPlacement()
+        if self._placement.execution.products == "scaled":
             refuse_without_float8(device)
         self._files = files
         name, model = files.model.entry, files.model
         precision = torch.float32 if device.type == "cpu" else dtype
-
-        def prompts() -> PromptEncoder:
-            file = open_flux(model)
-            return PromptEncoder(
-                load_clip(file.part("clip"), device, dtype),
-                read_clip_tokenizer(files.clip_tokenizer),
-                load_t5(file.part("t5"), device, dtype),
-                read_t5_tokenizer(files.t5_tokenizer),
-            )
-
         self._prompts = shelf.add(
             f"{name} text encoders",
-            prompts,
+            self._load_prompts,
             lambda: stored_bytes(open_flux(model).part("clip")) + stored_bytes(open_flux(model).part("t5")),
+            "flux text encoders",
         )
         self._autoencoder = shelf.add(
             f"{name} autoencoder",
             lambda: load_autoencoder(open_flux(model).part("vae"), device, precision),
             lambda: stored_bytes(open_flux(model).part("vae")),
+            "flux autoencoder",
         )
         drawing = files.transformer or model
         self._transformer = shelf.add(
             f"{drawing.entry} transformer",
-            lambda: load_denoiser(open_flux(drawing).transformer, device, dtype, self._execution),
-            lambda: device_bytes(open_flux(drawing).transformer, self._execution) + _lora_bytes(files),
+            lambda: load_denoiser(open_flux(drawing).transformer, device, dtype, self._placement.execution),
+            lambda: device_bytes(open_flux(drawing).transformer, self._placement.execution) + _lora_bytes(files),
+            "flux transformer",
         )
         self._controlnet = shelf.add(
             "ControlNet",
             lambda: controlnet.load_controlnet(
-                open_entry(_needed(files.controlnet, "ControlNet"), controlnet.FILE), device, dtype
+                open_entry(_needed(files.controlnet, "ControlNet"), controlnet.FILE),
+                device,
+                dtype,
+                in_float8=self._placement.control_in_float8,
             ),
             lambda: stored_bytes(open_entry(_needed(files.controlnet, "ControlNet"), controlnet.FILE)),
+            "controlnet",
         )
         self._redux = shelf.add(
             "Redux",
             lambda: redux.load_redux(_needed(files.redux, "Redux"), device, dtype),
             lambda: sum(stored_bytes(open_entry(_needed(files.redux, "Redux"), file)) for file in _REDUX_FILES),
+            "redux",
+        )
+
+    def follow(self, placement: FluxPlacement) -> None:
+        """From now on as ``placement`` says. What is loaded and would be otherwise is freed; the rest stays."""
+        before, self._placement = self._placement, placement
+        if not _runs_alike(before.execution, placement.execution):
+            self._transformer.drop()
+        if before.read_on_processor != placement.read_on_processor:
+            self._prompts.drop()
+        if before.control_in_float8 != placement.control_in_float8:
+            self._controlnet.drop()
+
+    def _load_prompts(self) -> PromptEncoder:
+        file, files = open_flux(self._files.model), self._files
+        away = self._placement.read_on_processor
+        device = torch.device("cpu") if away else self._device
+        dtype = torch.float32 if away else self._dtype
+        return PromptEncoder(
+            load_clip(file.part("clip"), device, dtype),
+            read_clip_tokenizer(files.clip_tokenizer),
+            load_t5(file.part("t5"), device, dtype),
+            read_t5_tokenizer(files.t5_tokenizer),
+            self._device,
         )
 
     def parts(self, settings: FluxSettings) -> FluxParts:
@@ -129,8 +164,15 @@ class FluxNetworks:
             None if settings.control is None else self._controlnet,
             None if settings.redux is None else self._redux,
             notes,
-            self._execution,
+            self._placement.execution,
         )
+
+
+def _runs_alike(one: FluxExecution, other: FluxExecution) -> bool:
+    """Whether a transformer that was made for one serves the other: decoding and the cache are not part of it."""
+    return attrs.evolve(one, tiled_decode=False, first_block_cache=None) == attrs.evolve(
+        other, tiled_decode=False, first_block_cache=None
+    )
 
 
 # The weights are loaded in the midst of a drawing, and are the next drawing's too.

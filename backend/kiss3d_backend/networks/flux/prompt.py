@@ -23,19 +23,24 @@ class PromptEmbeddings:
 
 @attrs.frozen(eq=False)
 class PromptEncoder:
-    """Both encoders with their tokenizers, on one device. Drop it when the prompts are encoded."""
+    """Both encoders with their tokenizers, on one device. Drop it when the prompts are encoded.
+
+    ``target``: the device that the embeddings are put on; None leaves them where they were made.
+    """
 
     clip: CLIPTextModel
     clip_tokenizer: PreTrainedTokenizerFast
     t5: T5EncoderModel
     t5_tokenizer: PreTrainedTokenizerFast
+    target: torch.device | None = None
 
     @torch.inference_mode()
     def encode(self, prompt: str, long_prompt: str, dtype: torch.dtype, most_tokens: int) -> PromptEmbeddings:
         """``prompt`` through CLIP, ``long_prompt`` through T5, cut or padded to 77 and ``most_tokens`` tokens."""
         pooled = self.clip(self._numbers(self.clip_tokenizer, prompt, CLIP_TOKENS)).pooler_output
         tokens = self.t5(self._numbers(self.t5_tokenizer, long_prompt, most_tokens)).last_hidden_state
-        return PromptEmbeddings(tokens.to(dtype), pooled.to(dtype))
+        target = self.target or tokens.device
+        return PromptEmbeddings(tokens.to(target, dtype), pooled.to(target, dtype))
 
     def _numbers(self, tokenizer: PreTrainedTokenizerFast, text: str, count: int) -> torch.Tensor:
         tokens = tokenizer(text, padding="max_length", max_length=count, truncation=True, return_tensors="pt")
