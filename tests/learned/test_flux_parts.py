@@ -13,7 +13,7 @@ from tests.fakes.tiny import flux as tiny
 from tests.learned.flux_models import CPU, SIZE
 
 from kiss3d_backend.networks.flux.execution import FluxExecution
-from kiss3d_backend.networks.flux.parts import FluxFiles, FluxNetworks, device_bytes, stored_bytes
+from kiss3d_backend.networks.flux.parts import FluxFiles, FluxNetworks, FluxPlacement, device_bytes, stored_bytes
 from kiss3d_backend.networks.flux.residency import StreamedBlocks
 from kiss3d_backend.networks.flux.settings import ControlSettings, FluxSettings
 from kiss3d_backend.networks.flux.single_file import open_flux
@@ -110,7 +110,7 @@ def test_bytes_are_those_of_the_tensors(files: FluxFiles) -> None:
 
 def test_the_transformers_place_has_room_for_its_loras_and_streamed_blocks_take_none(files: FluxFiles) -> None:
     def room(files: FluxFiles, **execution: Any) -> int:
-        parts = FluxNetworks(Shelf(1), files, CPU, torch.float32, FluxExecution(**execution)).parts(RICH)
+        parts = FluxNetworks(Shelf(1), files, CPU, torch.float32, FluxPlacement(FluxExecution(**execution))).parts(RICH)
         return parts.transformer._transformer.nbytes()  # type: ignore[attr-defined]
 
     tensors = open_flux(files.model).transformer
@@ -127,7 +127,8 @@ def test_the_transformers_place_has_room_for_its_loras_and_streamed_blocks_take_
 
 
 def test_a_streamed_transformer_draws_from_the_shelf(files: FluxFiles) -> None:
-    networks = FluxNetworks(Shelf(10**12), files, CPU, torch.float32, FluxExecution(streamed=True, tiled_decode=True))
+    streamed = FluxPlacement(FluxExecution(streamed=True, tiled_decode=True))
+    networks = FluxNetworks(Shelf(10**12), files, CPU, torch.float32, streamed)
     parts = networks.parts(RICH)
     assert parts.execution.tiled_decode
     denoiser = parts.transformer()

@@ -183,7 +183,7 @@ class Library:
 
     @functools.cached_property
     def writer(self) -> Slot[Writer]:
-        return self._slot(PROMPT_WRITER, lambda files: load_writer(files, self.placement.device, self.placement.dtype))
+        return self._slot(PROMPT_WRITER, lambda files: load_writer(files, self.device, self.dtype))
 
     @functools.cached_property
     def multiview(self) -> Parts:
