@@ -104,6 +104,7 @@ def generate(
     texture_size: int | None = None,
     bundle_seed: int | None = None,
     write_prompt: bool = False,
+    redraw: bool = True,
 ) -> bpy.types.Object:
     """Makes an object from a picture, a prompt, a mesh or views, and waits for it.
 
@@ -114,6 +115,7 @@ def generate(
 
     ``seed`` and ``bundle_seed``: 0 to 2³²-1; another ``bundle_seed`` draws another bundle of the same imagined views.
     ``write_prompt``: let the backend's chat model rewrite the prompt, or the caption where there is none.
+    ``redraw``: draw a bundle that does not look right once more, with another seed.
     ``faces``: triangles of the result, 100 to 1,000,000; ``texture_size``: 1024, 2048 or 4096 pixels; None leaves them
     to the preset. ``size``: length of the longest side in scene units. ``location``: where the middle of the base
     stands, default the 3D cursor. ``on_progress`` gets every new :class:`JobState` (``fraction``, ``eta_seconds``,
@@ -137,6 +139,7 @@ def generate(
         texture_size=texture_size,
         bundle_seed=bundle_seed,
         write_prompt=write_prompt,
+        redraw=redraw,
     )
     return job.wait(timeout)
 
@@ -157,10 +160,11 @@ def submit(
     texture_size: int | None = None,
     bundle_seed: int | None = None,
     write_prompt: bool = False,
+    redraw: bool = True,
 ) -> JobHandle:
     """As :func:`generate`, but returns at once. The backend does one job after the other."""
     context = bpy.context
-    params = make_params(preset, seed, prompt, faces, texture_size, bundle_seed, write_prompt)
+    params = make_params(preset, seed, prompt, faces, texture_size, bundle_seed, write_prompt, redraw)
     if not 0 < size < math.inf:
         raise ParamsInvalid(f"The size {size} is not a length greater than 0.")
     inputs = _take(picture, mesh, views, prompt)

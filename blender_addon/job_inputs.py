@@ -51,6 +51,7 @@ def make_params(
     texture_size: int | None = None,
     bundle_seed: int | None = None,
     write_prompt: bool = False,
+    redraw: bool = True,
 ) -> GenerateParams:
     """The settings of a job with one bundle. Raises :class:`ParamsInvalid` for what is out of range."""
     for name, value in (("seed", seed), ("bundle seed", 0 if bundle_seed is None else bundle_seed)):
@@ -71,6 +72,7 @@ def make_params(
         texture_size=texture_size,
         bundle_seed=bundle_seed,
         write_prompt=write_prompt,
+        redraw=redraw,
     )
 
 

@@ -86,6 +86,7 @@ def generate(
     bundle_seed: Annotated[
         int | None, typer.Option(help="Of the first bundle, when it should not be the job's.", show_default=False)
     ] = None,
+    redraw: Annotated[bool, typer.Option(help="Draw a bundle that does not look right once more.")] = True,
     pick: Annotated[str, typer.Option(metavar="N|all", help="The bundle to make a mesh of.")] = "all",
     connect: ConnectOption = None,
     render: Annotated[Path | None, typer.Option(metavar="PNG", help="Also write a picture of the mesh.")] = None,
@@ -112,6 +113,7 @@ def generate(
             bundles=bundles,
             choose=chosen is not None,
             write_prompt=write_prompt,
+            redraw=redraw,
         )
     except ValueError as error:
         raise ParamsInvalid(

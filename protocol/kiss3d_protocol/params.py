@@ -62,6 +62,7 @@ class GenerateParams:
     many bundles are made, with seeds that follow ``bundle_seed``, or ``seed`` where that is None: another one draws
     other bundles of the same imagined views; ``choose``: wait until somebody chooses among them.
     ``write_prompt``: let a chat model on the backend's machine rewrite the prompt, or the caption where there is none.
+    ``redraw``: draw a bundle that does not look right once more, with another seed.
     """
 
     preset: str = field(default=DEFAULT_PRESET, validator=validators.max_len(64))
@@ -79,3 +80,4 @@ class GenerateParams:
         default=None, validator=validators.optional([validators.ge(0), validators.le(MAX_SEED)])
     )
     write_prompt: bool = False
+    redraw: bool = True

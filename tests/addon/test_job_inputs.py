@@ -78,9 +78,9 @@ def test_settings_out_of_range(wrong: dict[str, Any]) -> None:
 
 
 def test_settings_arrive() -> None:
-    params = make_params("fast", 3, "a chair", 5000, 2048, 9, write_prompt=True)
+    params = make_params("fast", 3, "a chair", 5000, 2048, 9, write_prompt=True, redraw=False)
     assert params == GenerateParams(
-        "fast", 3, prompt="a chair", faces=5000, texture_size=2048, bundle_seed=9, write_prompt=True
+        "fast", 3, prompt="a chair", faces=5000, texture_size=2048, bundle_seed=9, write_prompt=True, redraw=False
     )
 
 

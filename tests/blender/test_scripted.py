@@ -108,7 +108,8 @@ def test_prompt_arrives_with_its_settings(scripted: ScriptedRun) -> None:
     job = scripted.job("a brass lamp")
     params = job.submit.params
     assert (params.recipe, params.prompt, params.bundles) == ("text_to_3d", "a brass lamp", 1)
-    assert (params.faces, params.texture_size, params.bundle_seed, params.write_prompt) == (5000, 2048, 9, True)
+    assert (params.faces, params.texture_size, params.bundle_seed) == (5000, 2048, 9)
+    assert (params.write_prompt, params.redraw) == (True, False)
     assert not job.blobs
 
 

@@ -70,7 +70,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
 
 def run(models: Models, settings: FluxSettings, value: ToGenerate, seed: int = 1) -> tuple[NDArray[np.uint8], Sink]:
     told, sink = context(seed)
-    (bundle,) = GenerateBundle(settings, models.parts, torch.float32, retry=False).run(value, told)
+    (bundle,) = GenerateBundle(settings, models.parts, torch.float32).run(attrs.evolve(value, redraw=False), told)
     assert bundle.seed == seed
     return bundle.picture, sink
 
@@ -177,8 +177,8 @@ def test_text_encoders_and_redux_leave_memory_before_the_transformer_is_loaded(m
         redux=shelf.add("redux", redux, lambda: 1),
     )
     told, _ = context()
-    stage = GenerateBundle(attrs.evolve(SMALL, steps=1, redux=0.5), lambda: parts, torch.float32, retry=False)
-    stage.run(ToGenerate("a chair", picture(1), picture(2, 30, 30)), told)
+    stage = GenerateBundle(attrs.evolve(SMALL, steps=1, redux=0.5), lambda: parts, torch.float32)
+    stage.run(ToGenerate("a chair", picture(1), picture(2, 30, 30), redraw=False), told)
     assert left == []
 
 
@@ -206,8 +206,8 @@ def test_bfloat16_on_the_cpu_draws_a_bundle_too(models: Models, tmp_path: Path) 
     narrow = load_transformer(file.transformer, CPU, torch.bfloat16)
     parts = attrs.evolve(models.parts(), transformer=Held(Denoiser(narrow)))
     told, _ = context()
-    stage = GenerateBundle(SMALL, lambda: parts, torch.bfloat16, retry=False)
-    (got,) = stage.run(ToGenerate("a chair", picture(1)), told)
+    stage = GenerateBundle(SMALL, lambda: parts, torch.bfloat16)
+    (got,) = stage.run(ToGenerate("a chair", picture(1), redraw=False), told)
     wide, _ = run(models, SMALL, ToGenerate("a chair", picture(1)))
     assert np.abs(got.picture.astype(float) - wide).mean() < 20
 
@@ -215,8 +215,8 @@ def test_bfloat16_on_the_cpu_draws_a_bundle_too(models: Models, tmp_path: Path) 
 def test_several_seeds_share_one_prompt_and_do_not_change_each_other(models: Models) -> None:
     parts = models.parts()
     told, sink = context()
-    value = ToGenerate("a chair", picture(1), seeds=(7, 3))
-    bundles = GenerateBundle(SMALL, lambda: parts, torch.float32, retry=False).run(value, told)
+    value = ToGenerate("a chair", picture(1), seeds=(7, 3), redraw=False)
+    bundles = GenerateBundle(SMALL, lambda: parts, torch.float32).run(value, told)
     assert [bundle.seed for bundle in bundles] == [7, 3]
     assert np.array_equal(bundles[1].picture, run(models, SMALL, ToGenerate("a chair", picture(1)), 3)[0])
     assert parts.prompts.released == 1  # type: ignore[attr-defined]
@@ -234,15 +234,24 @@ def test_doubtful_bundle_is_drawn_once_more_with_the_next_seed(models: Models) -
     assert np.array_equal(bundle.picture, run(models, SMALL, value, 0)[0])
 
 
+def test_doubtful_bundle_that_is_not_to_be_drawn_again_is_told_of(models: Models) -> None:
+    told, sink = context(seed=5)
+    value = ToGenerate("a chair", picture(1), redraw=False)
+    (bundle,) = GenerateBundle(SMALL, models.parts, torch.float32).run(value, told)
+    ((code, message),) = sink.warnings
+    assert (bundle.seed, code) == (5, "bundle.doubtful")
+    assert "64 x 32" in message
+
+
 def test_input_and_output_can_be_checkpoints(models: Models) -> None:
     from kiss3d_backend.pipeline.snapshot import freeze, thaw
 
-    value = ToGenerate("a chair", picture(1), seeds=(1,))
+    value = ToGenerate("a chair", picture(1), seeds=(1,), redraw=False)
     told, _ = context()
-    stage = GenerateBundle(SMALL, models.parts, torch.float32, "w", retry=False)
+    stage = GenerateBundle(SMALL, models.parts, torch.float32, "w")
     result = stage.run(thaw(freeze(value)), told)
     assert np.array_equal(thaw(freeze(result))[0].picture, result[0].picture)
-    other = GenerateBundle(attrs.evolve(SMALL, steps=5), models.parts, torch.float32, "w", retry=False)
+    other = GenerateBundle(attrs.evolve(SMALL, steps=5), models.parts, torch.float32, "w")
     assert len({stage.fingerprint(), other.fingerprint()}) == 2
 
 

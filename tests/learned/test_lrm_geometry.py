@@ -90,7 +90,7 @@ def test_the_tiny_model_says_ball(model: Lrm) -> None:
     cameras = torch.randn(1, 4, 16, generator=torch.Generator().manual_seed(5))
     steps: list[None] = []
     planes = model.forward_planes(views, cameras, lambda: steps.append(None))
-    assert len(steps) == model.steps(4)
+    assert len(steps) == model.steps(4, views.shape[-1])
     field = TriplaneField(model, planes)
     made = extract_mesh(field, 24)
     assert is_closed(made.faces.numpy().astype(np.int32), len(made.vertices))

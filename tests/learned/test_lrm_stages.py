@@ -69,7 +69,7 @@ def test_a_closed_coloured_mesh_with_progress(model: Lrm, views: Views) -> None:
     assert (a * np.cross(b, c)).sum() > 0
     steps = [step for _, step, *_ in record.of("progress")]
     assert steps == sorted(steps)
-    assert len(steps) >= model.steps(4) + 3
+    assert len(steps) >= model.steps(4, 512) + 3
     again = ReconstructCoarse(lambda: model, SMALL).run(views, stage_context()[0])
     np.testing.assert_array_equal(again.positions, mesh.positions)
     np.testing.assert_array_equal(again.colours, mesh.colours)
@@ -124,7 +124,7 @@ def test_cancel_ends_the_work_between_two_pieces(model: Lrm, views: Views) -> No
             if step == self.at:
                 cancel.set()
 
-    for at in (1, model.steps(4) - 1, model.steps(4) + 1):
+    for at in (1, model.steps(4, 512) - 1, model.steps(4, 512) + 1):
         record = CancelAt()
         record.at = at
         cancel.clear()

@@ -33,7 +33,7 @@ def test_attention_is_torchs_own_and_takes_its_tensors() -> None:
 def test_blocks_norm_and_deconvolution_are_put_together_as_published(
     tokens_at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kiss3d_backend.networks.lrm.transformer._TOKENS_AT_ONCE", tokens_at_once)
+    monkeypatch.setattr("kiss3d_backend.networks.lrm.pieces.TOKENS_AT_ONCE", tokens_at_once)
     torch.manual_seed(1)
     model = TriplaneTransformer(SHAPE).eval()
     with torch.no_grad():
@@ -41,10 +41,11 @@ def test_blocks_norm_and_deconvolution_are_put_together_as_published(
             if "norm" in name or name.endswith("bias"):
                 parameter.add_(0.3 * torch.randn_like(parameter))
     steps: list[None] = []
-    image_tokens = torch.randn(2, 10, 48)
+    image_tokens = torch.randn(2, 12, 48)
     found = model(image_tokens, lambda: steps.append(None))
     assert found.shape == (2, 3, 5, 6, 6)
-    assert len(steps) == model.steps == 3 * SHAPE.layers * (1 if tokens_at_once == 1024 else 3)
+    own, seen = (1, 1) if tokens_at_once == 1024 else (3, 2)
+    assert len(steps) == model.steps(12) == SHAPE.layers * (4 * own + seen)
 
     with torch.no_grad():
         expected = put_together(model, image_tokens.double())

@@ -94,7 +94,7 @@ def submit(job: str = JOB, picture: bytes = PICTURE, seed: int = 7) -> tuple[Sub
 def submit_of_everything() -> tuple[Submit, list[Blob]]:
     """With every input that there is, though no recipe takes them all."""
     writer = BlobWriter()
-    params = GenerateParams("draft", 7, "views_to_3d", "a chair", 20_000, 2048, 4, True, None, True)
+    params = GenerateParams("draft", 7, "views_to_3d", "a chair", 20_000, 2048, 4, True, None, True, False)
     picture = writer.image(PICTURE, "image/png", 640, 480)
     views = tuple(writer.image(b"view %d" % number, "image/webp") for number in range(4))
     return Submit(JOB, "chair.png", params, picture, views, _mesh(writer)), writer.blobs

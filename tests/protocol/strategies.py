@@ -44,6 +44,7 @@ params = st.builds(
     bundles=st.integers(1, MAX_BUNDLES),
     choose=st.booleans(),
     write_prompt=st.booleans(),
+    redraw=st.booleans(),
 )
 models = st.lists(names, max_size=3).map(tuple)
 notes = st.builds(m.WarningNote, names, texts, texts)

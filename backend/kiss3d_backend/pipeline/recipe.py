@@ -27,7 +27,8 @@ class JobInputs:
     files. ``bundle_seed``: of the first bundle, None for the job's own: another one keeps the views that were imagined.
     ``prompt``: words, or empty. ``faces``: triangles of the result, and ``texture_size``: pixels; None leaves
     them to the preset. ``bundles``: how many bundles to make, 1 to 8. ``choose``: let the user choose among them.
-    ``write_prompt``: have the prompt, or the caption, rewritten by a chat model.
+    ``write_prompt``: have the prompt, or the caption, rewritten by a chat model. ``redraw``: draw a
+    bundle that does not look right once more.
     """
 
     picture: bytes = attrs.field(default=b"", repr=False)
@@ -41,6 +42,7 @@ class JobInputs:
     bundles: int = attrs.field(default=1, validator=attrs.validators.ge(1), kw_only=True)
     choose: bool = attrs.field(default=False, kw_only=True)
     write_prompt: bool = attrs.field(default=False, kw_only=True)
+    redraw: bool = attrs.field(default=True, kw_only=True)
 
 
 class Run(Protocol):

@@ -60,13 +60,14 @@ class BundleToMesh:
         start = run.each(self.start, {i: Start(views[i], fitted[i]) for i in views})
         for i, mesh in start.items():
             run.mesh_ready(mesh, "coarse", i)
+        faces = inputs.faces or self.settings.faces
+        size = inputs.texture_size or self.settings.texture_size
+        detail = self.settings.detail(faces, size)
         refined = run.each(
             self.refine,
-            {i: ToRefine(views[i], start[i], "hull" if fitted[i] is None else "coarse") for i in views},
+            {i: ToRefine(views[i], start[i], "hull" if fitted[i] is None else "coarse", detail) for i in views},
         )
-        faces = inputs.faces or self.settings.faces
         finished = run.each(self.finish, {i: ToFinish(mesh, faces) for i, mesh in refined.items()})
-        size = inputs.texture_size or self.settings.texture_size
         textured = run.each(
             self.texture, {i: ToTexture(views[i], each.full, each.low, size) for i, each in finished.items()}
         )

@@ -98,7 +98,8 @@ class _FromBundles(Recipe):
         picture: NDArray[np.uint8] | None = None,
     ) -> Mapping[int, Mesh]:
         caption = run.stage(self.prompt, words) if inputs.write_prompt else words
-        bundles = run.stage(self.generate, ToGenerate(caption, reference, picture, bundle_seeds(inputs)))
+        request = ToGenerate(caption, reference, picture, bundle_seeds(inputs), inputs.redraw)
+        bundles = run.stage(self.generate, request)
         chosen = run.choose(bundles)
         return self.rest.wire({index: bundles[index] for index in chosen}, inputs, run)
 

@@ -15,6 +15,9 @@ from kiss3d_backend.stages.split_bundle import SplitBundle
 from kiss3d_backend.stages.start_shape import Start, StartShape
 from kiss3d_backend.stages.texture_shape import TextureShape, ToTexture
 
+_DETAIL = 8
+_PIXELS_OF_A_DETAIL = 25
+
 
 @attrs.frozen
 class ReconstructSettings:
@@ -25,6 +28,13 @@ class ReconstructSettings:
     texture_size: int = attrs.field(validator=attrs.validators.in_((1024, 2048, 4096)))
     keep_frame: bool = False
     rasterizer: str | None = None
+
+    def detail(self, faces: int, texture_size: int) -> int:
+        """Triangles that are worth refining to, for a result of ``faces`` triangles and a normal map of
+        ``texture_size`` pixels: eight for each of the result's, or one for every 25 pixels that the map's islands have
+        (about half of all), whichever is more. Finer detail would be seen in neither.
+        """
+        return max(_DETAIL * faces, texture_size**2 // (2 * _PIXELS_OF_A_DETAIL))
 
 
 RECONSTRUCT_PRESETS: dict[str, ReconstructSettings] = {
@@ -57,8 +67,10 @@ class ReconstructRecipe(Recipe):
         views = run.stage(self.split, run.stage(self.read, inputs.picture))
         coarse = run.stage(self.start, Start(views, inputs.mesh))
         run.mesh_ready(coarse, "coarse")
-        refined = run.stage(self.refine, ToRefine(views, coarse, "hull" if inputs.mesh is None else "coarse"))
-        finished = run.stage(self.finish, ToFinish(refined, inputs.faces or self.settings.faces))
+        faces = inputs.faces or self.settings.faces
         size = inputs.texture_size or self.settings.texture_size
+        origin = "hull" if inputs.mesh is None else "coarse"
+        refined = run.stage(self.refine, ToRefine(views, coarse, origin, self.settings.detail(faces, size)))
+        finished = run.stage(self.finish, ToFinish(refined, faces))
         textured = run.stage(self.texture, ToTexture(views, finished.full, finished.low, size))
         return textured if self.settings.keep_frame else unit_height(textured)

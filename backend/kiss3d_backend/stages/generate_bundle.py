@@ -30,13 +30,15 @@ class ToGenerate:
     """``caption``: what the object is. ``seeds``: one for each bundle, 0 to 2**32 - 1; none takes the job's.
 
     ``reference``: a bundle (height, width, 3) uint8 to start from, or None; presets with ControlNet steer by it too.
-    ``picture``: (H, W, 3) uint8 of the object on white, for presets with Redux, or None.
+    ``picture``: (H, W, 3) uint8 of the object on white, for presets with Redux, or None. ``redraw``: draw a bundle once
+    more, with the next seed that nobody asked for, when its check finds problems.
     """
 
     caption: str
     reference: NDArray[np.uint8] | None = None
     picture: NDArray[np.uint8] | None = None
     seeds: tuple[int, ...] = ()
+    redraw: bool = True
 
 
 class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
@@ -45,8 +47,8 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
     ``parts``: gets the networks, each loaded when it is called for; the text encoders are released before the
     transformer is called for, and the prompt is encoded once for all seeds. ``dtype``: that it computes in.
     ``weights``: what tells one set of weights from another, for the fingerprint; ``drawing``: what else changes the
-    pictures, as it is now. ``retry``: draw once more, with the
-    next seed that nobody asked for, when the check of a bundle finds problems; a warning says so with the figures.
+    pictures, as it is now. Warns ``bundle.drawn_again``, or ``bundle.doubtful`` where it is not to be drawn again, with
+    the figures, when the check of a bundle finds problems.
 
     The noise is drawn on the CPU from the bundle's seed alone: the same seed gives the same noise on every device, in
     any company. Raises :class:`ParamsInvalid` for sizes that do not fit, and what getting the networks raises.
@@ -65,17 +67,15 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
         weights: str = "",
         *,
         drawing: Callable[[], str] = lambda: "",
-        retry: bool = True,
     ) -> None:
         self.settings = settings
         self.parts = parts
         self.dtype = dtype
         self.weights = weights
         self.drawing = drawing
-        self.retry = retry
 
     def fingerprint(self) -> str:
-        return f"{attrs.astuple(self.settings)} {self.dtype} {self.weights} {self.drawing()} {self.retry}"
+        return f"{attrs.astuple(self.settings)} {self.dtype} {self.weights} {self.drawing()}"
 
     def run(self, value: ToGenerate, context: StageContext) -> tuple[Bundle, ...]:
         import torch
@@ -110,7 +110,13 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
         for number, seed in enumerate(seeds):
             bundle = drawn(number, seed)
             figures = check_bundle(bundle.picture)
-            if self.retry and (problems := figures.problems):
+            if (problems := figures.problems) and not value.redraw:
+                context.warn(
+                    "bundle.doubtful",
+                    f"The bundle of seed {seed} does not look right: " + " ".join(problems),
+                    "Look at it before you use the mesh; another seed or preset may give a better one.",
+                )
+            elif problems:
                 following = _free_after(seed, (*seeds, *(bundle.seed for bundle in bundles)))
                 context.warn(
                     "bundle.drawn_again",

@@ -56,7 +56,7 @@ class CoarseSettings:
     radius: float = LRM_RADIUS
     field_of_view: float = FIELD_OF_VIEW
     resolution: int = attrs.field(default=128, validator=[attrs.validators.ge(8), attrs.validators.le(512)])
-    memory: int = attrs.field(default=128 * 2**20, validator=attrs.validators.ge(2**20))
+    memory: int = attrs.field(default=64 * 2**20, validator=attrs.validators.ge(2**20))
 
     @property
     def cameras(self) -> tuple[Camera, ...]:
@@ -111,7 +111,7 @@ class ReconstructCoarse(Stage[Views, Mesh]):
         context.check_cancelled()
         device = next(model.parameters()).device
         pieces = -(-((settings.resolution + 1) ** 3) // points_at_once(model.shape.channels, settings.memory))
-        steps = model.steps(len(value.colours)) + pieces + _LAST_STEPS
+        steps = model.steps(len(value.colours), PICTURE_SIDE) + pieces + _LAST_STEPS
         done = 0
 
         def step() -> None:

@@ -24,4 +24,5 @@ def read_inputs(params: GenerateParams, stored: StoredInputs, artifacts: Artifac
         bundles=params.bundles,
         choose=params.choose,
         write_prompt=params.write_prompt,
+        redraw=params.redraw,
     )

@@ -7,6 +7,7 @@ takes them; everything else happens on the broker's thread, in :meth:`Supervisor
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import threading
 import time
@@ -222,7 +223,12 @@ class Supervisor:
         now = self._clock()
         try:
             popen = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                # Threads that wait by spinning make a worker beside a busy Blender many times slower, and gain little.
+                env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
             )
         except OSError as error:
             _log.error("the worker cannot be started: %s", error)

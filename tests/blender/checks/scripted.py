@@ -483,7 +483,7 @@ def check_prompt_alone():
     new_file()
     from bl_ext.user_default.kiss3d import api
 
-    settings = {"faces": 5000, "texture_size": 2048, "bundle_seed": 9, "write_prompt": True}
+    settings = {"faces": 5000, "texture_size": 2048, "bundle_seed": 9, "write_prompt": True, "redraw": False}
     made = api.generate(prompt="a brass lamp", backend=ADDRESS, timeout=30, **settings)
     assert made.name == "a brass lamp" and counts(made) == FINAL
     recipe = made["kiss3d"].to_dict()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kiss3d_backend.networks.lrm.attention import attend
+from kiss3d_backend.networks.lrm.pieces import in_pieces, pieces, read_in_pieces
 from kiss3d_backend.networks.lrm.shape import LrmShape
 
 CAMERA_NUMBERS = 16
@@ -32,7 +33,7 @@ class ImageEncoder(nn.Module):
         """``images``: (N, 3, H, W) in [0, 1], sides multiples of the patch. ``cameras``: (N, 16).
 
         Returns (N, 1 + patches, image_width): the class token, then the patches row by row. ``step`` is called after
-        each layer of each picture: one at a time, so that nobody waits long for it on a slow device.
+        each piece of a layer of each picture, :meth:`steps` times.
         """
         dtype = self.model.layernorm.weight.dtype
         mean, deviation = (images.new_tensor(each)[:, None, None] for each in (_MEAN, _DEVIATION))
@@ -40,6 +41,15 @@ class ImageEncoder(nn.Module):
         conditions = self.camera_embedder(cameras.to(dtype))
         pairs = zip(normalised.split(1), conditions.split(1), strict=True)
         return torch.cat([self.model(image, condition, step) for image, condition in pairs])
+
+    def tokens(self, height: int, width: int) -> int:
+        """Of a picture of so many pixels."""
+        patch = self.model.embeddings.patch_embeddings.projection.stride
+        return 1 + (height // patch[0]) * (width // patch[1])
+
+    def steps(self, pictures: int, height: int, width: int) -> int:
+        """How often :meth:`forward` calls ``step`` for so many pictures of so many pixels."""
+        return pictures * len(self.model.encoder.layer) * 3 * pieces(self.tokens(height, width))
 
 
 class VisionTransformer(nn.Module):
@@ -52,8 +62,7 @@ class VisionTransformer(nn.Module):
     def forward(self, images: Tensor, condition: Tensor, step: Callable[[], None]) -> Tensor:
         tokens = self.embeddings(images)
         for layer in self.encoder.layer:
-            tokens = layer(tokens, condition)
-            step()
+            tokens = layer(tokens, condition, step)
         return self.layernorm(tokens)
 
 
@@ -114,11 +123,19 @@ class Layer(nn.Module):
         self.layernorm_after = nn.LayerNorm(width, eps=_EPSILON)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 4 * width))
 
-    def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, condition: Tensor, step: Callable[[], None]) -> Tensor:
         shift, scale, mlp_shift, mlp_scale = self.adaLN_modulation(condition)[:, None].chunk(4, dim=-1)
-        tokens = tokens + self.attention(self.layernorm_before(tokens) * (1 + scale) + shift)
-        hidden = self.layernorm_after(tokens) * (1 + mlp_scale) + mlp_shift
-        return tokens + self.output.dense(functional.gelu(self.intermediate.dense(hidden)))
+
+        def before(part: Tensor) -> Tensor:
+            return self.layernorm_before(part) * (1 + scale) + shift
+
+        def perceptron(part: Tensor) -> Tensor:
+            hidden = self.layernorm_after(part) * (1 + mlp_scale) + mlp_shift
+            return self.output.dense(functional.gelu(self.intermediate.dense(hidden)))
+
+        key, value = read_in_pieces(tokens, lambda part: self.attention.read(before(part)), step)
+        tokens = in_pieces(tokens, lambda part: part + self.attention(before(part), key, value), step)
+        return in_pieces(tokens, lambda part: part + perceptron(part), step)
 
 
 class Attention(nn.Module):
@@ -128,10 +145,13 @@ class Attention(nn.Module):
         self.attention = Projections(width)
         self.output = Dense(width, width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        project = self.attention
-        looked = attend(project.query(tokens), project.key(tokens), project.value(tokens), self.heads)
-        return self.output.dense(looked)
+    def read(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (N, L, width) of tokens (N, L, width)."""
+        return self.attention.key(tokens), self.attention.value(tokens)
+
+    def forward(self, tokens: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """What tokens (N, P, width) see in keys and values."""
+        return self.output.dense(attend(self.attention.query(tokens), key, value, self.heads))
 
 
 class Projections(nn.Module):

@@ -11,8 +11,8 @@ from kiss3d_backend.mesh.flexicubes.weights import WEIGHTS
 from kiss3d_backend.networks.lrm.decoder import sample_planes
 from kiss3d_backend.networks.lrm.model import Lrm
 
-DEFAULT_MEMORY = 128 * 2**20
-"""Bytes; some hundred milliseconds of work on a CPU."""
+DEFAULT_MEMORY = 64 * 2**20
+"""Bytes; some 50 milliseconds of work on two cores."""
 
 
 def points_at_once(channels: int, memory: int = DEFAULT_MEMORY) -> int:

@@ -25,9 +25,10 @@ class Lrm(nn.Module):
         self.transformer = TriplaneTransformer(self.shape)
         self.synthesizer = Synthesizer(self.shape)
 
-    def steps(self, views: int) -> int:
-        """How often :meth:`forward_planes` calls ``step`` for one object with so many views."""
-        return views * self.shape.image_layers + self.transformer.steps
+    def steps(self, views: int, side: int) -> int:
+        """How often :meth:`forward_planes` calls ``step`` for one object with so many views of ``side`` pixels."""
+        tokens = views * self.encoder.tokens(side, side)
+        return self.encoder.steps(views, side, side) + self.transformer.steps(tokens)
 
     def forward_planes(self, images: Tensor, cameras: Tensor, step: Callable[[], None] = _nothing) -> Tensor:
         """Triplanes (B, 3, channels, S, S) of the dtype of the transformers.

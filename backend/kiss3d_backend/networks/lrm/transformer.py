@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from kiss3d_backend.networks.lrm.attention import CrossAttention, SelfAttention
+from kiss3d_backend.networks.lrm.pieces import in_pieces, pieces, read_in_pieces
 from kiss3d_backend.networks.lrm.shape import LrmShape
-
-_TOKENS_AT_ONCE = 1024
 
 
 class TriplaneTransformer(nn.Module):
@@ -24,14 +23,14 @@ class TriplaneTransformer(nn.Module):
         self.norm = nn.LayerNorm(shape.width, eps=1e-6)
         self.deconv = nn.ConvTranspose2d(shape.width, shape.channels, kernel_size=2, stride=2)
 
-    @property
-    def steps(self) -> int:
-        return len(self.layers) * 3 * -(-self.pos_embed.shape[1] // _TOKENS_AT_ONCE)
+    def steps(self, image_tokens: int) -> int:
+        """How often :meth:`forward` calls ``step`` for so many tokens of pictures."""
+        return len(self.layers) * (pieces(image_tokens) + 4 * pieces(self.pos_embed.shape[1]))
 
     def forward(self, image_tokens: Tensor, step: Callable[[], None]) -> Tensor:
         """``image_tokens``: (N, K, image_width). Returns planes (N, 3, channels, 2 tokens, 2 tokens).
 
-        ``step`` is called :attr:`steps` times.
+        ``step`` is called :meth:`steps` times.
         """
         x = self.pos_embed.expand(len(image_tokens), -1, -1)
         for block in self.layers:
@@ -55,17 +54,8 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, shape.mlp), nn.GELU(), nn.Identity(), nn.Linear(shape.mlp, width))
 
     def forward(self, x: Tensor, image_tokens: Tensor, step: Callable[[], None]) -> Tensor:
-        key, value = self.cross_attn.read(image_tokens)
-        x = _in_pieces(x, lambda part: part + self.cross_attn(self.norm1(part), key, value), step)
-        key, value = self.self_attn.read(self.norm2(x))
-        x = _in_pieces(x, lambda part: part + self.self_attn(self.norm2(part), key, value), step)
-        return _in_pieces(x, lambda part: part + self.mlp(self.norm3(part)), step)
-
-
-def _in_pieces(x: Tensor, change: Callable[[Tensor], Tensor], step: Callable[[], None]) -> Tensor:
-    """Some tokens at a time, so that nobody waits long for ``step`` on a slow device."""
-    changed = []
-    for part in x.split(_TOKENS_AT_ONCE, dim=1):
-        changed.append(change(part))
-        step()
-    return torch.cat(changed, dim=1)
+        key, value = read_in_pieces(image_tokens, self.cross_attn.read, step)
+        x = in_pieces(x, lambda part: part + self.cross_attn(self.norm1(part), key, value), step)
+        key, value = read_in_pieces(x, lambda part: self.self_attn.read(self.norm2(part)), step)
+        x = in_pieces(x, lambda part: part + self.self_attn(self.norm2(part), key, value), step)
+        return in_pieces(x, lambda part: part + self.mlp(self.norm3(part)), step)
