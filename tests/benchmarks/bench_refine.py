@@ -1,9 +1,10 @@
 """Refinement of procedural shapes: how near it comes, how long it takes. Prints a table, then JSON.
 
-Run ``python tests/benchmarks/bench_refine.py [--only NAME ...] [--back-end NAME] [--preset NAME] [--profile]
-[--write-baseline]``. Processor seconds are those of all threads of this process together; set OMP_WAIT_POLICY=passive,
-or threads that wait count too. The last lines compare with the plain torch back end: a few steps at the full number of
-faces, of the first shape, by both. ``--profile`` prints where the processor seconds of the first shape go.
+Run ``python tests/benchmarks/bench_refine.py [--only NAME ...] [--device cuda] [--back-end NAME] [--profile]
+[--preset NAME] [--write-baseline]``. Processor seconds are those of all threads of this process together; set
+OMP_WAIT_POLICY=passive, or threads that wait count too. The last lines compare with the plain torch back end: a few
+steps at the full number of faces, of the first shape, by both. ``--profile`` prints where the processor seconds of the
+first shape go.
 Each shape is rendered to normals and masks of 4 x 512 x 512, smoothed and noised, and refined. Chamfer is the mean of
 both mean distances from 100 000 points on one surface to the other; normal consistency the mean of both mean cosines
 there; IoU the least of the four views. ``refine-baseline.json`` has the figures to compare with.
@@ -77,15 +78,15 @@ def timed(mesh: Mesh, views: Views, settings: RefineSettings, rasterizer: Raster
     return result, time.monotonic() - began, time.process_time() - began_processor
 
 
-def against_torch(name: str, preset: str, back_end: str | None) -> dict[str, object]:
+def against_torch(name: str, preset: str, device: str, back_end: str | None) -> dict[str, object]:
     """A step of the chosen back end beside one of plain torch, on a mesh of the full number of faces."""
     views, settings = rendered(solid(name)), PRESETS[preset]
-    full = refine(smoothed_and_noised(solid(name)), views, settings, choose("cpu", back_end))
+    full = refine(smoothed_and_noised(solid(name)), views, settings, choose(device, back_end))
     # Edges stay as long as they are, so that every step has as many faces.
     fine = attrs.evolve(settings.fine, steps=FEW_STEPS, longest_edge=settings.fine.shortest_edge)
     rows: dict[str, tuple[float, float]] = {}
     for other in (back_end, "torch"):
-        rasterizer = choose("cpu", other)
+        rasterizer = choose(device, other)
         _, *seconds = timed(full, views, attrs.evolve(settings, fine=fine), rasterizer)
         rows[rasterizer.choice.back_end] = (seconds[0] / FEW_STEPS, seconds[1] / FEW_STEPS)
     ours = next(iter(rows))
@@ -101,19 +102,19 @@ def against_torch(name: str, preset: str, back_end: str | None) -> dict[str, obj
     }
 
 
-def profiled(name: str, preset: str, back_end: str | None) -> None:
+def profiled(name: str, preset: str, device: str, back_end: str | None) -> None:
     """Prints the functions that take the most processor time of one refinement."""
     views, start = rendered(solid(name)), smoothed_and_noised(solid(name))
     profile = cProfile.Profile(time.process_time)
-    profile.runcall(refine, start, views, PRESETS[preset], choose("cpu", back_end))
+    profile.runcall(refine, start, views, PRESETS[preset], choose(device, back_end))
     pstats.Stats(profile).sort_stats("tottime").print_stats(25)
 
 
-def run(name: str, preset: str, back_end: str | None) -> dict[str, object]:
+def run(name: str, preset: str, device: str, back_end: str | None) -> dict[str, object]:
     truth = solid(name)
     views = rendered(truth)
     start = smoothed_and_noised(truth)
-    rasterizer = choose("cpu", back_end)
+    rasterizer = choose(device, back_end)
     result, seconds, processor_seconds = timed(start, views, PRESETS[preset], rasterizer)
     before, before_normals = compared(start, truth)
     after, after_normals = compared(result, truth)
@@ -136,7 +137,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", choices=sorted(SOLIDS), default=list(SOLIDS))
     parser.add_argument("--preset", choices=sorted(PRESETS), default="fast")
-    parser.add_argument("--back-end", default=None, help="numba, torch, ...")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--back-end", default=None, help="numba, warp, torch, ...")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--write-baseline", action="store_true")
     options = parser.parse_args()
@@ -145,7 +147,7 @@ def main() -> None:
         smoothed_and_noised(solid("plate", 32)),
         rendered(solid("plate", 32)),
         PRESETS["draft"],
-        choose("cpu", options.back_end),
+        choose(options.device, options.back_end),
     )
     results = {}
     print(
@@ -153,7 +155,7 @@ def main() -> None:
         f"{'s':>6} {'cpu s':>6} {'faces':>7} closed"
     )
     for name in options.only:
-        row = results[name] = run(name, options.preset, options.back_end)
+        row = results[name] = run(name, options.preset, options.device, options.back_end)
         print(
             f"{name:12} {row['chamfer_before']:.5f} > {row['chamfer_after']:.5f} {row['ratio']:6.3f} "
             f"{row['normals_before']:.3f} > {row['normals_after']:.3f} "
@@ -167,13 +169,13 @@ def main() -> None:
     }
     peak = peak_memory_mib()
     if options.profile:
-        profiled(options.only[0], options.preset, options.back_end)
+        profiled(options.only[0], options.preset, options.device, options.back_end)
     summary = {
         "shapes": results,
         "median": medians,
         "least_iou": min(r["iou_after"] for r in results.values()),
         "peak_mib": peak,
-        "against_torch": against_torch(options.only[0], options.preset, options.back_end),
+        "against_torch": against_torch(options.only[0], options.preset, options.device, options.back_end),
     }
     print(json.dumps(summary, indent=2))
     if options.write_baseline:

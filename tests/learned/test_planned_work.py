@@ -29,7 +29,7 @@ from kiss3d_backend.networks.flux.prompt import PromptEmbeddings
 from kiss3d_backend.networks.flux.scaled_products import ScaledProduct, use_scaled_products
 from kiss3d_backend.networks.flux.stored_layers import store_linears, stored_names
 from kiss3d_backend.networks.flux.text_encoders import GatedFeedForward
-from kiss3d_backend.networks.flux.tiles import decode_in_tiles
+from kiss3d_backend.networks.flux.tiles import in_tiles
 from kiss3d_backend.networks.flux.transformer import TransformerShape
 from kiss3d_backend.networks.lrm.model import Lrm
 from kiss3d_backend.networks.zero123.reference import ReferenceUNet
@@ -230,7 +230,7 @@ def test_the_autoencoders_beside_the_kernels_workspaces() -> None:
     def decode(code: torch.Tensor) -> torch.Tensor:
         return flux.decode(code, return_dict=False)[0]
 
-    tiled = most(lambda: decode_in_tiles(decode, empty(1, 16, 128, 256), 8))
+    tiled = most(lambda: in_tiles(decode, empty(1, 16, 128, 256), made_cell=8))
     tile = work.VAE_CHANNELS * work.TILE**2 * 2
     assert work.vae_decode(2048, 1024, HALF, tiled=True) - 2 * tile == pytest.approx(tiled, rel=0.06)
 
