@@ -105,6 +105,14 @@ def test_from_a_ball_runs_both_stages() -> None:
     assert _from_ellipsoid(result, RADII) < 0.4 * _from_ellipsoid(START, RADII)
 
 
+def test_something_tiny_is_not_lost_between_long_edges() -> None:
+    """The rough stage's edges are longer than the whole of it."""
+    radii = (0.03, 0.025, 0.03)
+    result = refine(_ball((0.03,) * 3), _rendered(_ball(radii), 512), DRAFT, choose("cpu"), start="hull")
+    assert_closed(result.positions, result.triangles)
+    np.testing.assert_allclose(np.ptp(result.positions, axis=0), 2 * np.array(radii), rtol=0.1)
+
+
 def test_the_number_of_faces_is_kept_to() -> None:
     settings = attrs.evolve(SMALL, most_faces=2000, fine=attrs.evolve(SMALL.fine, shortest_edge=0.005, steps=12))
     result = refine(START, VIEWS, settings, choose("cpu"))

@@ -26,6 +26,8 @@ from kiss3d_backend.mesh.remesh.remesh import WorkingMesh, remesh
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_protocol.errors import MeshEmpty
 
+_LONGEST_EDGE = 1 / 8
+"""Of the longest side of the mesh's bounding box."""
 _EQUILATERAL = math.sqrt(3) / 4
 _POSITION, _FIRST, _SECOND, _TARGET = slice(0, 3), slice(3, 6), slice(6, 7), slice(7, 10)
 _COLUMNS = 10
@@ -64,6 +66,7 @@ def refine(
         raise MeshEmpty("The mesh to refine has no triangles, or positions that are not numbers.")
     goal = _goal(views, settings, mesh.positions, rasterizer.choice.device)
     stages = (settings.rough, settings.fine) if start == "hull" else (settings.fine,)
+    stages = tuple(_fitted(stage, mesh.positions) for stage in stages)
     steps = sum(stage.steps for stage in stages)
     vertices = np.zeros((len(mesh.positions), _COLUMNS), dtype=np.float32)
     vertices[:, _POSITION] = mesh.positions
@@ -82,6 +85,14 @@ def refine(
             if on_mesh is not None and done % settings.mesh_every == 0 and done < steps:
                 on_mesh(_mesh(working), Progress(done, steps))
     return _mesh(working)
+
+
+def _fitted(stage: Stage, positions: NDArray[np.float32]) -> Stage:
+    """The stage with edges that a mesh of this size can have: longer ones than itself would leave nothing of it."""
+    longest = min(stage.longest_edge, _LONGEST_EDGE * float(np.ptp(positions, axis=0).max()))
+    if longest <= 0:
+        return stage
+    return attrs.evolve(stage, longest_edge=longest, shortest_edge=min(stage.shortest_edge, longest))
 
 
 def _mesh(working: WorkingMesh) -> Mesh:
