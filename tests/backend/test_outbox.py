@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from kiss3d_backend.broker.outbox import Letter, Outbox
-from kiss3d_backend.broker.sessions import Sessions
+from kiss3d_backend.broker.sessions import Session, Sessions
+from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_protocol.messages import Cancelled, Progress, Queued, StageStarted, new_job_id
 from kiss3d_protocol.models import PullCancelled, PullFinished, PullProgress
 
 JOB, OTHER = new_job_id(), new_job_id()
+
+
+def opened(sessions: Sessions, identity: bytes, client: str, now: float) -> Session:
+    return sessions.open(identity, client, now, key=client, owner=ClientIdentity(client, client))
 
 
 def progress(step: int, job: str = JOB) -> Letter:
@@ -64,7 +69,7 @@ def test_events_are_never_dropped():
 
 def test_a_client_that_does_not_read_is_forgotten():
     sessions = Sessions()
-    session = sessions.open(b"id", "slow", now=0.0)
+    session = opened(sessions, b"id", "slow", now=0.0)
     session.outbox = Outbox(limit=10)
     session.follows.add(JOB)
     for number in range(1, 11):
@@ -75,7 +80,7 @@ def test_a_client_that_does_not_read_is_forgotten():
 
 def test_a_silent_client_is_forgotten():
     sessions = Sessions(heartbeat_seconds=1.0)
-    session = sessions.open(b"id", "silent", now=0.0)
+    session = opened(sessions, b"id", "silent", now=0.0)
     assert sessions.expire(now=9.0) == []
     sessions.get(b"id", now=9.0)
     assert sessions.expire(now=18.0) == []
@@ -84,7 +89,7 @@ def test_a_silent_client_is_forgotten():
 
 def test_only_followers_get_a_letter():
     sessions = Sessions()
-    follower, other = sessions.open(b"1", "a", 0.0), sessions.open(b"2", "b", 0.0)
+    follower, other = opened(sessions, b"1", "a", 0.0), opened(sessions, b"2", "b", 0.0)
     follower.follows.add(JOB)
     sessions.publish(JOB, started(2))
     assert (len(follower.outbox), len(other.outbox)) == (1, 0)
@@ -92,5 +97,5 @@ def test_only_followers_get_a_letter():
 
 def test_hello_again_keeps_what_is_followed():
     sessions = Sessions()
-    sessions.open(b"1", "a", 0.0).follows.add(JOB)
-    assert sessions.open(b"1", "a", 1.0).follows == {JOB}
+    opened(sessions, b"1", "a", 0.0).follows.add(JOB)
+    assert opened(sessions, b"1", "a", 1.0).follows == {JOB}
