@@ -81,7 +81,7 @@ def body() -> tuple[Mesh, BundleViews]:
 
 def refine(context: StageContext) -> None:
     mesh, views = body()
-    RefineShape(FULL_SIZE).run(ToRefine(views, mesh, "coarse"), context)
+    RefineShape(FULL_SIZE).run(ToRefine(views, mesh, "coarse", FULL_SIZE.most_faces), context)
 
 
 def finish(context: StageContext) -> None:
@@ -105,7 +105,7 @@ def compiled() -> None:
     few = simplify(mesh.positions, mesh.triangles, 2000)
     coarse, context = Mesh(few.positions, few.triangles), stage_context()[0]
     short = attrs.evolve(FULL_SIZE, fine=attrs.evolve(FULL_SIZE.fine, steps=1, longest_edge=0.05, shortest_edge=0.05))
-    RefineShape(short).run(ToRefine(views, coarse, "coarse"), context)
+    RefineShape(short).run(ToRefine(views, coarse, "coarse", short.most_faces), context)
     TextureShape().run(ToTexture(views, mesh, coarse, 1024), context)
 
 

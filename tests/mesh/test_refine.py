@@ -113,6 +113,12 @@ def test_something_tiny_is_not_lost_between_long_edges() -> None:
     np.testing.assert_allclose(np.ptp(result.positions, axis=0), 2 * np.array(radii), rtol=0.1)
 
 
+def test_what_fills_the_pictures_is_not_pulled_into_the_box() -> None:
+    radii = (1.05, 1.1, 1.05)
+    result = refine(_ball((1.12,) * 3), _rendered(_ball(radii, 4)), SMALL, choose("cpu"))
+    np.testing.assert_allclose(np.ptp(result.positions, axis=0), 2 * np.array(radii), rtol=0.02)
+
+
 def test_the_number_of_faces_is_kept_to() -> None:
     settings = attrs.evolve(SMALL, most_faces=2000, fine=attrs.evolve(SMALL.fine, shortest_edge=0.005, steps=12))
     result = refine(START, VIEWS, settings, choose("cpu"))

@@ -28,6 +28,7 @@ from kiss3d_protocol.errors import MeshEmpty
 
 _LONGEST_EDGE = 1 / 8
 """Of the longest side of the mesh's bounding box."""
+_ROOM = 1.02
 _EQUILATERAL = math.sqrt(3) / 4
 _POSITION, _FIRST, _SECOND, _TARGET = slice(0, 3), slice(3, 6), slice(6, 7), slice(7, 10)
 _COLUMNS = 10
@@ -64,6 +65,8 @@ def refine(
     views.check()
     if len(mesh.triangles) == 0 or not np.isfinite(mesh.positions).all():
         raise MeshEmpty("The mesh to refine has no triangles, or positions that are not numbers.")
+    # What starts outside the cube is meant to be there: pulling it in would outweigh every other part of the loss.
+    settings = attrs.evolve(settings, box=max(settings.box, _ROOM * float(np.abs(mesh.positions).max())))
     goal = _goal(views, settings, mesh.positions, rasterizer.choice.device)
     stages = (settings.rough, settings.fine) if start == "hull" else (settings.fine,)
     stages = tuple(_fitted(stage, mesh.positions) for stage in stages)

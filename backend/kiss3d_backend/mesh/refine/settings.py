@@ -69,9 +69,10 @@ class RefineSettings:
     ``rough``: the stage from a ball or a hull; ``fine``: the stage that follows it, or starts from a coarse mesh.
     ``view_weights``: of the normals of each view. ``refresh_until``, ``refresh_every``: explicit targets are gathered
     in the first steps, and then every so many. ``silhouette``, ``silhouette_inside``: weights of the silhouette loss,
-    and of the same loss inside the views' silhouettes only. ``box``: half the side of the cube that the mesh stays in;
-    ``box_weight``: how strongly. ``most_faces``: the shortest edge grows so that the mesh has about so many triangles
-    at the end. ``mesh_every``: steps between two meshes that are shown.
+    and of the same loss inside the views' silhouettes only. ``box``: half the side of the cube that the mesh stays in,
+    or of the one that it starts in when that is larger; ``box_weight``: how strongly. ``most_faces``: the shortest edge
+    grows so that the mesh has about so many triangles at the end. ``mesh_every``: steps between two meshes that are
+    shown.
     """
 
     rough: Stage = Stage(
