@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from kiss3d_backend.mesh.cleanup.soup import Soup
-from kiss3d_backend.mesh.edges import find_edges
+from kiss3d_backend.mesh.edges import Edges, find_edges
 
 _APART = 0.02
 """Copies of a vertex move this share of the way towards the faces that they keep."""
@@ -21,7 +21,8 @@ def split_apart(soup: Soup) -> Soup:
     gets its own copy of it, moved a little, so that it stays apart when vertices are merged by position. Sides that
     find no partner become borders. Where two edges join the same two vertices, one gets a vertex in its middle.
     """
-    partner = _partners(soup)
+    edges = find_edges(soup.triangles, len(soup.positions))
+    partner = _partners(soup, edges)
     sides = np.flatnonzero(partner >= 0)
     if len(soup.triangles) == 0:
         return soup
@@ -43,7 +44,9 @@ def split_apart(soup: Soup) -> Soup:
         sums = [np.bincount(copy, np.repeat(centres[:, axis], 3), copies) for axis in range(3)]
         towards = np.stack(sums, axis=1) / faces[:, None] - positions
         positions = np.where(several[:, None], positions + _APART * towards, positions).astype(np.float32)
-    return _without_shared_ends(Soup(positions, triangles), partner)
+    apart = Soup(positions, triangles)
+    # Taking apart joins no edges: where none was crowded before, none is now.
+    return _without_shared_ends(apart, partner) if (edges.uses > 2).any() else apart
 
 
 def _without_shared_ends(soup: Soup, partner: NDArray[np.int64]) -> Soup:
@@ -84,9 +87,8 @@ def _next(sides: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(sides % 3 == 2, sides - 2, sides + 1)
 
 
-def _partners(soup: Soup) -> NDArray[np.int64]:
+def _partners(soup: Soup, edges: Edges[NDArray[np.int32]]) -> NDArray[np.int64]:
     """(3 T,): the side across each side, which runs the other way; -1 where there is none."""
-    edges = find_edges(soup.triangles, len(soup.positions))
     starts = soup.triangles.ravel()
     partner = edges.opposite.ravel().astype(np.int64)
     same_way = (partner >= 0) & (starts[partner] == starts)
