@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from kiss3d_backend.models.used import UsedFile
 from kiss3d_backend.reports.record import (
     Advice,
     CheckRecord,
     ErrorRecord,
-    FileRecord,
     InputsRecord,
     JobPart,
     LoadRecord,
@@ -71,8 +71,8 @@ def run() -> RunRecord:
             WarningRecord(HOSTILE, HOSTILE, HOSTILE, HOSTILE),
         ),
         files=(
-            FileRecord("lrm", "someone/lrm", "abc123", "apache-2.0", "model.safetensors", 2 * GB, "ab" * 32),
-            FileRecord("mine", "", "", HOSTILE, HOSTILE, 5, "", local=True),
+            UsedFile("lrm", "someone/lrm", "abc123", "apache-2.0", "model.safetensors", 2 * GB, "ab" * 32),
+            UsedFile("mine", "", "", HOSTILE, HOSTILE, 5, "", local=True),
         ),
         meshes=(MeshRecord("coarse", 0, 500, 1000), MeshRecord("final", 0, 10_000, 20_000)),
         pictures=(

@@ -23,7 +23,7 @@ class UsedFile:
     file: str
     size: int
     sha256: str
-    local: bool
+    local: bool = False
 
 
 def used_files(store: ModelStore, names: Iterable[str]) -> tuple[UsedFile, ...]:

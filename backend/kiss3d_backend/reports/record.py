@@ -11,6 +11,7 @@ from typing import Literal
 from attrs import asdict, field, frozen
 from cattrs import Converter
 
+from kiss3d_backend.models.used import UsedFile
 from kiss3d_protocol.messages import Device, JobState
 from kiss3d_protocol.params import GenerateParams
 
@@ -79,20 +80,6 @@ class WarningRecord:
 
 
 @frozen
-class FileRecord:
-    """A model file. ``sha256``: of the file as it came, or empty where it is not known. ``local``: the user's own."""
-
-    entry: str
-    repository: str
-    revision: str
-    licence: str
-    file: str
-    size: int
-    sha256: str
-    local: bool = False
-
-
-@frozen
 class MeshRecord:
     """A mesh that was shown. ``bundle``: of which it was made, from 0."""
 
@@ -132,7 +119,7 @@ class RunRecord:
     stages: tuple[StageRecord, ...] = ()
     checks: tuple[CheckRecord, ...] = ()
     warnings: tuple[WarningRecord, ...] = ()
-    files: tuple[FileRecord, ...] = ()
+    files: tuple[UsedFile, ...] = ()
     meshes: tuple[MeshRecord, ...] = ()
     pictures: tuple[PictureRecord, ...] = ()
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kiss3d_backend.devices.probe import probe_device
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_backend.models.store import ModelStore
-from kiss3d_backend.models.used import used_files
+from kiss3d_backend.models.used import UsedFile, used_files
 from kiss3d_backend.pipeline.events import EventSink, MeshQuality
 from kiss3d_backend.pipeline.recipe import Recipe
 from kiss3d_backend.pipeline.report import StageReport
@@ -22,7 +22,6 @@ from kiss3d_backend.pipeline.types import Bundle
 from kiss3d_backend.reports.folder import ReportFolder
 from kiss3d_backend.reports.record import (
     CheckRecord,
-    FileRecord,
     LoadRecord,
     MeshRecord,
     PictureRecord,
@@ -142,14 +141,14 @@ class AccountSink:
         except Exception:
             _log.exception("the account of job %s is not complete", self._job)
 
-    def _files(self) -> tuple[FileRecord, ...]:
+    def _files(self) -> tuple[UsedFile, ...]:
         if self._recipe is None:
             return ()
         entries = [name for stage in self._run.stages for name in self._recipe.entries.get(stage.stage, ())]
         if not entries:
             return ()
         try:
-            return tuple(FileRecord(**attrs.asdict(file)) for file in used_files(self._store(), entries))
+            return used_files(self._store(), entries)
         except Kiss3DError as error:
             _log.warning("the model files of job %s are not known: %s", self._job, error)
             return ()
