@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attrs import evolve, frozen
 
 from kiss3d_protocol.errors import ParamsInvalid
-from kiss3d_protocol.inputs import check_inputs
+from kiss3d_protocol.inputs import check_inputs, recipe_for
 from kiss3d_protocol.messages import MAX_VIEWS, Submit
 from kiss3d_protocol.params import FACES_RANGE, MAX_PROMPT, MAX_SEED, TEXTURE_SIZES, GenerateParams
 from kiss3d_protocol.payloads import Blob, BlobWriter, ImageRef, sha256_of
@@ -29,12 +29,8 @@ class JobInputs:
 
     @property
     def recipe(self) -> str:
-        """What is to be made of them; what does not suit it is found by :func:`check_inputs`."""
-        if self.views:
-            return "views_to_3d"
-        if self.mesh is not None:
-            return "mesh_to_3d"
-        return "text_to_3d" if self.picture is None else "image_to_3d"
+        """What is to be made of them."""
+        return recipe_for(picture=self.picture is not None, mesh=self.mesh is not None, views=bool(self.views))
 
     @property
     def picture_sha256(self) -> str:

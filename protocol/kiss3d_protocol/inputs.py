@@ -31,6 +31,15 @@ _TAKES = {
 _NOUNS = {"picture": "a picture", "prompt": "a prompt", "mesh": "a mesh", "views": "views"}
 
 
+def recipe_for(*, picture: bool, mesh: bool, views: bool) -> str:
+    """What is made of what was given; what does not suit it is found by :func:`check_inputs`."""
+    if views:
+        return "views_to_3d"
+    if mesh:
+        return "mesh_to_3d"
+    return "image_to_3d" if picture else "text_to_3d"
+
+
 def check_inputs(submit: Submit) -> None:
     """Raises :class:`RecipeUnknown`, or :class:`ParamsInvalid` for inputs that do not suit the recipe."""
     recipe = submit.params.recipe

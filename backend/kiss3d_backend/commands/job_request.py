@@ -7,7 +7,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from kiss3d_backend.commands.files import read_picture_file
-from kiss3d_protocol.inputs import check_inputs
+from kiss3d_protocol.inputs import check_inputs, recipe_for
 from kiss3d_protocol.messages import MAX_NAME, Submit, new_job_id
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.payloads import Blob, BlobWriter, ImageRef
@@ -31,12 +31,8 @@ class JobFiles:
     views: tuple[Path, ...] = ()
 
     def recipe(self) -> str:
-        """What is to be made of them; what does not suit it is found by :func:`check_inputs`."""
-        if self.views:
-            return "views_to_3d"
-        if self.mesh is not None:
-            return "mesh_to_3d"
-        return "text_to_3d" if self.picture is None else "image_to_3d"
+        """What is to be made of them."""
+        return recipe_for(picture=self.picture is not None, mesh=self.mesh is not None, views=bool(self.views))
 
     def name(self, prompt: str) -> str:
         """What the job is called in lists."""
