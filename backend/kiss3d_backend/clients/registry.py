@@ -5,17 +5,17 @@ Nothing secret is in it: of clients and of pairings only the public keys are kep
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 from attrs import frozen
 
 from kiss3d_backend.clients.identity import OWNER, OWNER_ID, ClientIdentity
+from kiss3d_backend.database import made_by_a_newer_version, transaction
 from kiss3d_protocol.errors import ClientNameTaken, ClientUnknown, DataDirectoryUnusable, PairingRefused, ParamsInvalid
 from kiss3d_protocol.security import key_to_bytes
 from kiss3d_protocol.servers import MAX_NAME, is_name
@@ -127,7 +127,7 @@ class ClientRegistry:
                 f"'{name:.100}' cannot be the name of a client.",
                 f"Use up to {MAX_NAME} letters, digits, '-', '_' and '.', and not '{OWNER_ID}'.",
             )
-        with self._transaction():
+        with transaction(self._db):
             known = self._db.execute("SELECT admin FROM clients WHERE name = ?", (name,)).fetchone()
             if known is not None and not renew:
                 raise ClientNameTaken(f"There is a client '{name}' already.")
@@ -152,7 +152,7 @@ class ClientRegistry:
             key_to_bytes(own_key)
         except ValueError as error:
             raise PairingRefused("What the client sent is no key.") from error
-        with self._transaction():
+        with transaction(self._db):
             pairing = self.who(pairing_key)
             if not isinstance(pairing, Pairing):
                 raise PairingRefused("This pairing was used already, or has expired.")
@@ -179,7 +179,7 @@ class ClientRegistry:
 
     def revoke(self, name: str) -> None:
         """Takes a client's key, or a pairing that waits, off the list. Its jobs stay. Raises :class:`ClientUnknown`."""
-        with self._transaction():
+        with transaction(self._db):
             waiting = self._db.execute("DELETE FROM pairings WHERE name = ?", (name,)).rowcount
             revoked = self._db.execute(
                 "UPDATE clients SET revoked = ? WHERE name = ? AND revoked IS NULL", (self._clock(), name)
@@ -210,13 +210,10 @@ class ClientRegistry:
         return [_pairing(row) for row in rows]
 
     def _make_tables(self) -> None:
-        with self._transaction():
+        with transaction(self._db):
             version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
             if version > SCHEMA_VERSION:
-                raise DataDirectoryUnusable(
-                    "The data directory was made by a newer version of Kiss3D.",
-                    "Update this backend, or choose another folder with --data-dir.",
-                )
+                raise made_by_a_newer_version()
             if version == 0:
                 for statement in _SCHEMA.split(";"):
                     self._db.execute(statement)
@@ -224,16 +221,6 @@ class ClientRegistry:
 
     def _data_version(self) -> int:
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Generator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def _pairing(row: sqlite3.Row) -> Pairing:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
+from kiss3d_backend.whole_file import write_whole
 from kiss3d_protocol.errors import ArtifactLost
 from kiss3d_protocol.payloads import Blob, sha256_of
 
@@ -28,15 +27,7 @@ class Artifacts:
         path = self.path(sha256)
         if path.exists():
             return sha256
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(blob)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(path, blob)
         return sha256
 
     def read(self, sha256: str) -> bytes:

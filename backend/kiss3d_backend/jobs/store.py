@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast
 
 from attrs import frozen
 
+from kiss3d_backend.database import made_by_a_newer_version, transaction
 from kiss3d_backend.jobs.inputs import (
     StoredInputs,
     inputs_from_text,
@@ -150,10 +150,7 @@ class JobStore:
             self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         self._db.execute("COMMIT")
         if version > SCHEMA_VERSION:
-            raise DataDirectoryUnusable(
-                "The data directory was made by a newer version of Kiss3D.",
-                "Update this backend, or choose another folder with --data-dir.",
-            )
+            raise made_by_a_newer_version()
 
     def _run(self, statements: str) -> None:
         for statement in statements.split(";"):
@@ -162,16 +159,9 @@ class JobStore:
     def close(self) -> None:
         self._db.close()
 
-    @contextmanager
-    def transaction(self) -> Generator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """All that is written inside is kept, or nothing."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        return transaction(self._db)
 
     def add(self, record: JobRecord) -> None:
         """A new job."""

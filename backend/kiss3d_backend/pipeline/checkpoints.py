@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
 from kiss3d_backend import __version__
 from kiss3d_backend.pipeline.snapshot import SnapshotUnreadable, freeze, thaw
+from kiss3d_backend.whole_file import write_whole
 
 _log = logging.getLogger(__name__)
 
@@ -64,15 +64,7 @@ class FolderCheckpoints:
     def save(self, key: str, value: object) -> None:
         data = freeze(value)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=self._folder, prefix=".part-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                Path(name).replace(self._path(key))
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+            write_whole(self._path(key), data)
             self._prune()
         except OSError as error:
             _log.warning("checkpoint %s cannot be kept: %s", key[:12], error)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +12,7 @@ from kiss3d_backend.jobs.store import JobRecord
 from kiss3d_backend.reports.close import close_account
 from kiss3d_backend.reports.page import make_page
 from kiss3d_backend.reports.record import Report, RunRecord, run_from_json, to_json
+from kiss3d_backend.whole_file import write_whole
 from kiss3d_protocol.errors import ArtifactLost
 from kiss3d_protocol.messages import Cancelled, Failed, Finished, is_job_id
 from kiss3d_protocol.payloads import FileRef, sha256_of
@@ -39,7 +38,7 @@ class ReportFolder:
 
     def save_run(self, job: str, run: RunRecord) -> None:
         """Notes how far a run is; the next note replaces it. Raises OSError."""
-        _write(self.folder(job) / _RUN, to_json(run).encode())
+        write_whole(self.folder(job) / _RUN, to_json(run).encode())
 
     def read_run(self, job: str) -> RunRecord:
         """The last note; an empty one when there is none that can be read."""
@@ -53,7 +52,7 @@ class ReportFolder:
 
     def save_picture(self, job: str, name: str, data: bytes) -> None:
         """Puts a picture beside the report. Raises OSError."""
-        _write(self.folder(job) / name, data)
+        write_whole(self.folder(job) / name, data)
 
     def save(self, report: Report) -> None:
         """Writes ``report.json`` and ``report.html``. Raises OSError."""
@@ -63,8 +62,8 @@ class ReportFolder:
             path = folder / picture.file
             if path.parent == folder and path.is_file():
                 pictures[picture.file] = path.read_bytes()
-        _write(folder / _DATA, to_json(report).encode())
-        _write(folder / _PAGE, make_page(report, pictures).encode())
+        write_whole(folder / _DATA, to_json(report).encode())
+        write_whole(folder / _PAGE, make_page(report, pictures).encode())
 
     def close(self, record: JobRecord, end: Finished | Failed | Cancelled) -> None:
         """Writes the report of a job that has ended. What goes wrong with it costs the report and nothing else."""
@@ -90,16 +89,3 @@ def file_ref(blob: int, kind: Literal["json", "html"], path: Path) -> FileRef:
     """What describes a file in a message. Raises OSError."""
     data = path.read_bytes()
     return FileRef(blob, kind, len(data), sha256_of(data))
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all: a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
