@@ -1,4 +1,4 @@
-"""Version 1.1 beside 1.0: what the older one sends is understood, and what it needs is still sent."""
+"""Beside older versions: what they send is understood, and what they need is still sent."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from kiss3d_protocol.messages import TAGS, ClientMessage
 from kiss3d_protocol.version import minor_of
 
 CLIENT_TAGS = {TAGS[cls] for cls in ClientMessage.__args__}
-OLD = golden_frames(Path(__file__).with_name("golden_frames_1_0.txt"))
-"""The golden frames of version 1.0, as they were released. They never change."""
+OLD = {
+    (version, tag): frames
+    for version in ("1_0", "1_2")
+    for tag, frames in golden_frames(Path(__file__).with_name(f"golden_frames_{version}.txt")).items()
+}
+"""The golden frames of older versions by version and type, as they were released. They never change."""
 
 
 def _fields(frames: list[bytes]) -> dict[str, Any]:
@@ -39,21 +43,22 @@ def _check_old_is_there(old: Any, new: Any, path: str, *, values: bool) -> None:
         assert old is None or type(old) is type(new), path
 
 
-@pytest.mark.parametrize("tag", OLD)
-def test_frames_of_version_1_0_are_understood(tag: str) -> None:
+@pytest.mark.parametrize(("version", "tag"), OLD)
+def test_frames_of_older_versions_are_understood(version: str, tag: str) -> None:
+    old = OLD[version, tag]
     decode = decode_client if tag in CLIENT_TAGS else decode_server
-    message, blobs = decode(OLD[tag])
-    assert TAGS[type(message)] == tag and blobs == OLD[tag][2:]
+    message, blobs = decode(old)
+    assert TAGS[type(message)] == tag and blobs == old[2:]
     fields = {"type": tag, **CONVERTER.unstructure(message)}
-    _check_old_is_there(_fields(OLD[tag]), msgpack.unpackb(msgpack.packb(fields)), tag, values=True)
+    _check_old_is_there(_fields(old), msgpack.unpackb(msgpack.packb(fields)), tag, values=True)
     for each in attrs.fields(type(message)):
-        if each.name not in _fields(OLD[tag]) and each.name != "type":
+        if each.name not in _fields(old) and each.name != "type":
             assert getattr(message, each.name) == each.default
 
 
-@pytest.mark.parametrize("tag", OLD)
-def test_what_version_1_0_reads_is_still_sent(tag: str) -> None:
-    _check_old_is_there(_fields(OLD[tag]), _fields(golden_frames()[tag]), tag, values=False)
+@pytest.mark.parametrize(("version", "tag"), OLD)
+def test_what_older_versions_read_is_still_sent(version: str, tag: str) -> None:
+    _check_old_is_there(_fields(OLD[version, tag]), _fields(golden_frames()[tag]), tag, values=False)
 
 
 @pytest.mark.parametrize(
