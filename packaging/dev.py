@@ -27,6 +27,8 @@ CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 STAMP = VENV / "kiss3d-set-up.json"
 OLDEST_PYTHON = (3, 11)
 
+# A file's tests stay in one process, for their fixtures; files are handed out in their order, fast layers first.
+SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
 SLOW_LAYERS = ("engine", "learned", "e2e", "blender", "gpu")
 NO_LAYERS = ("benchmarks", "fakes")
 CHECKS = {
@@ -101,7 +103,9 @@ def run_tests(layers: list[str], extra: list[str]) -> int:
     if failed:
         _say(f"FAILED so far: {', '.join(failed)}. The tests run all the same.")
     _say(f"== pytest: {', '.join(layers)}")
-    code = _run([_program("python"), "-m", "pytest", *(Path("tests", layer) for layer in layers), *extra])
+    code = _run(
+        [_program("python"), "-m", "pytest", *SIDE_BY_SIDE, *(Path("tests", layer) for layer in layers), *extra]
+    )
     if failed:
         _say(f"FAILED: {', '.join(failed)}" + (" and pytest" if code else ""))
     return code or (1 if failed else 0)

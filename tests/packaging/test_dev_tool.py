@@ -102,7 +102,7 @@ def test_everything_runs_and_any_failure_counts(
         name = next((name for name, check in dev.CHECKS.items() if check == words), "pytest")
         ran.append(name)
         if name == "pytest":
-            assert words == ["python", "-m", "pytest", str(Path("tests/mesh")), "-k", "word"]
+            assert words == ["python", "-m", "pytest", *dev.SIDE_BY_SIDE, str(Path("tests/mesh")), "-k", "word"]
         return int(name == failing)
 
     monkeypatch.setattr(dev, "_run", run)
