@@ -8,6 +8,7 @@
     lamp = api.generate(prompt="a brass desk lamp", preset="fast")
     finer = api.generate(mesh=chair, prompt="a carved oak chair", preset="fast")
     bust = api.generate(views="bundle.png", faces=20_000, texture_size=2048)
+    api.generate(mesh=chair, place="IN_PLACE", options=api.ResultOptions(lods=3, asset=True, tags=("chair",)))
 
 Several at once::
 
@@ -25,6 +26,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import bpy
 
@@ -37,18 +39,17 @@ from .capture.datablock import picture_from_image
 from .capture.mesh import mesh_from_object
 from .capture.picture import Picture, picture_from_bytes, picture_from_file
 from .connection import AddressTarget, BackendTarget
+from .importer.result_options import ResultOptions
 from .importer.target import Target
-from .job_inputs import JobInputs, make_params
+from .job_inputs import JobInputs, make_params, name_of_prompt
 from .job_monitor import Job
 from .job_state import JobState
 from .waiting import wait_until_settled
 
+Place = Literal["SCENE", "BESIDE", "IN_PLACE"]
 PictureSource = str | os.PathLike[str] | bytes | bpy.types.Image
 
-LONGEST_NAME = 60
-"""Characters of a prompt that an object is called after; Blender's names are short."""
-
-__all__ = ["JobHandle", "JobState", "generate", "shutdown", "submit"]
+__all__ = ["JobHandle", "JobState", "ResultOptions", "generate", "shutdown", "submit"]
 
 
 class JobHandle:
@@ -105,6 +106,8 @@ def generate(
     bundle_seed: int | None = None,
     write_prompt: bool = False,
     redraw: bool = True,
+    place: Place = "SCENE",
+    options: ResultOptions | None = None,
 ) -> bpy.types.Object:
     """Makes an object from a picture, a prompt, a mesh or views, and waits for it.
 
@@ -118,8 +121,13 @@ def generate(
     ``redraw``: draw a bundle that does not look right once more, with another seed.
     ``faces``: triangles of the result, 100 to 1,000,000; ``texture_size``: 1024, 2048 or 4096 pixels; None leaves them
     to the preset. ``size``: length of the longest side in scene units. ``location``: where the middle of the base
-    stands, default the 3D cursor. ``on_progress`` gets every new :class:`JobState` (``fraction``, ``eta_seconds``,
-    ``stages``, ``warnings``). ``backend``: the address of a running backend, default what the preferences say.
+    stands, default the 3D cursor. ``options``: levels of detail, asset, tags; see :class:`ResultOptions`.
+    ``place``, for a result made of a ``mesh``: "SCENE" for an upright object at ``location``; "BESIDE" for one to the
+    right of the ``mesh``, turned and scaled as it is; "IN_PLACE" to give it the new mesh when that is finished. The
+    latter two take their size from it.
+
+    ``on_progress`` gets every new :class:`JobState` (``fraction``, ``eta_seconds``, ``stages``, ``warnings``).
+    ``backend``: the address of a running backend, default what the preferences say.
 
     Raises a :class:`Kiss3DError`: PictureError, MeshError, ParamsError, ConnectionFailed, BackendError or JobError.
     Raises TimeoutError after ``timeout`` seconds; the job is cancelled then.
@@ -140,6 +148,8 @@ def generate(
         bundle_seed=bundle_seed,
         write_prompt=write_prompt,
         redraw=redraw,
+        place=place,
+        options=options,
     )
     return job.wait(timeout)
 
@@ -161,6 +171,8 @@ def submit(
     bundle_seed: int | None = None,
     write_prompt: bool = False,
     redraw: bool = True,
+    place: Place = "SCENE",
+    options: ResultOptions | None = None,
 ) -> JobHandle:
     """As :func:`generate`, but returns at once. The backend does one job after the other."""
     context = bpy.context
@@ -168,8 +180,14 @@ def submit(
     if not 0 < size < math.inf:
         raise ParamsInvalid(f"The size {size} is not a length greater than 0.")
     inputs = _take(picture, mesh, views, prompt)
-    place = None if location is None else (float(location[0]), float(location[1]), float(location[2]))
-    target = Target.in_scene(new_job_id(), inputs.name, size, context.scene, context.collection, place)
+    if place == "SCENE":
+        where = None if location is None else (float(location[0]), float(location[1]), float(location[2]))
+        target = Target.in_scene(new_job_id(), inputs.name, size, context.scene, context.collection, where)
+    elif mesh is None or inputs.mesh is None:
+        raise ParamsInvalid(f"There is no mesh that the result could be put {place}.", "Give a mesh with it.")
+    else:
+        target = Target.at_object(new_job_id(), mesh, inputs.mesh, context.scene, in_place=place == "IN_PLACE")
+    target.options, target.pictures = options or ResultOptions(), inputs.pictures
     job = blender_session.monitor().submit(_backend(backend), inputs, params, target, on_progress)
     blender_session.wake()
     return JobHandle(job)
@@ -195,9 +213,7 @@ def _take(
     taken_views = tuple(_picture(view) for view in views)
     captured = None if mesh is None else mesh_from_object(mesh)
     first = next((one for one in (taken, *taken_views, captured) if one is not None), None)
-    return JobInputs(
-        " ".join(prompt.split())[:LONGEST_NAME] if first is None else first.name, taken, captured, taken_views
-    )
+    return JobInputs(name_of_prompt(prompt) if first is None else first.name, taken, captured, taken_views)
 
 
 def _picture(picture: PictureSource) -> Picture:

@@ -16,6 +16,8 @@ from .capture.arrays import CapturedMesh, write_mesh
 from .capture.picture import Picture
 
 NO_PICTURE = "0" * 64
+LONGEST_NAME = 60
+"""Characters of a prompt that an object is called after; Blender's names are short."""
 
 
 @frozen(eq=False)
@@ -33,10 +35,21 @@ class JobInputs:
         return recipe_for(picture=self.picture is not None, mesh=self.mesh is not None, views=bool(self.views))
 
     @property
+    def pictures(self) -> dict[str, Picture]:
+        """The pictures by their slots: "picture", or "view_1" and so on."""
+        views = {f"view_{number}": view for number, view in enumerate(self.views, 1)}
+        return views if self.picture is None else {"picture": self.picture, **views}
+
+    @property
     def picture_sha256(self) -> str:
         """The sha256 of the picture, or of the first view; zeros where there is neither (SPEC.md, section 6)."""
-        first = next((one for one in (self.picture, *self.views) if one is not None), None)
+        first = next(iter(self.pictures.values()), None)
         return NO_PICTURE if first is None else sha256_of(first.data)
+
+
+def name_of_prompt(prompt: str) -> str:
+    """What an object is called that is made of words."""
+    return " ".join(prompt.split())[:LONGEST_NAME]
 
 
 def make_params(

@@ -121,7 +121,7 @@ class JobMonitor:
         submit, blobs = make_submit(target.job, target.name, inputs, params)
         connection = self.connect(backend)
         connection.submit(submit, blobs)
-        recipe = make_recipe(target.job, inputs.name, inputs.picture_sha256, submit.params)
+        recipe = make_recipe(target.job, inputs, submit.params, target.size)
         job = Job(JobState(target.job, target.name), connection, target, recipe, on_change)
         self.jobs[job.id] = job
         self._forget_oldest()

@@ -2,10 +2,12 @@
 
 import bpy
 
-from kiss3d_protocol.params import DEFAULT_PRESET, PRESETS
+from kiss3d_protocol.params import DEFAULT_PRESET, MAX_PROMPT, PRESETS
 
 from . import blender_session, preferences
 from .capture.datablock import is_still_picture
+from .result_settings import Kiss3DResultSettings
+from .sources import SOURCES
 
 LARGEST_SEED = 2**31 - 1
 """Blender's integers have 32 bits with a sign; the scripting API takes the protocol's full range."""
@@ -43,18 +45,39 @@ def _is_still_picture(self, image):
 
 class Kiss3DSceneSettings(bpy.types.PropertyGroup):
     source: bpy.props.EnumProperty(
-        name="Picture from",
-        description="Where the picture comes from",
-        items=(
-            ("FILE", "File", "A picture file on this computer"),
-            ("IMAGE", "Image", "An image that is in this .blend file"),
-        ),
+        name="From",
+        description="What the object is made of",
+        items=[
+            (name, source.title, source.description, source.icon, number)
+            for number, (name, source) in enumerate(SOURCES.items())
+        ],
         default="FILE",
     )
     filepath: bpy.props.StringProperty(
         name="File",
-        description="The picture of one object: PNG, JPEG, WebP, TIFF, BMP or GIF",
+        description="The picture of one object, or the bundle: PNG, JPEG, WebP, TIFF, BMP or GIF",
         subtype="FILE_PATH",
+    )
+    view_front: bpy.props.StringProperty(
+        name="Front", description="The picture of the object from the front (-Y)", subtype="FILE_PATH"
+    )
+    view_right: bpy.props.StringProperty(
+        name="Right",
+        description="The picture of the object from +X, the right of the front view",
+        subtype="FILE_PATH",
+    )
+    view_back: bpy.props.StringProperty(
+        name="Back", description="The picture of the object from behind (+Y)", subtype="FILE_PATH"
+    )
+    view_left: bpy.props.StringProperty(
+        name="Left",
+        description="The picture of the object from -X, the left of the front view",
+        subtype="FILE_PATH",
+    )
+    prompt: bpy.props.StringProperty(
+        name="Prompt",
+        description="What the object is, in words. Needed where there is no picture and no mesh, else left to you",
+        maxlen=MAX_PROMPT,
     )
     image: bpy.props.PointerProperty(
         name="Image",
@@ -83,6 +106,7 @@ class Kiss3DSceneSettings(bpy.types.PropertyGroup):
         default=2.0,
         subtype="DISTANCE",
     )
+    result: bpy.props.PointerProperty(type=Kiss3DResultSettings)
 
 
 def register():

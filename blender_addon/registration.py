@@ -6,14 +6,15 @@ import atexit
 
 import bpy
 
-from . import blender_session, preferences, properties
+from . import blender_session, preferences, properties, result_settings
 from .operators import connection, generate, jobs
-from .ui import connection_panel, jobs_panel, main_panel
+from .ui import connection_panel, jobs_panel, main_panel, menus, result_panel
 
 CLASSES = (
     preferences.Kiss3DPreferences,
+    result_settings.Kiss3DResultSettings,
     properties.Kiss3DSceneSettings,
-    generate.KISS3D_OT_generate,
+    *generate.CLASSES,
     jobs.KISS3D_OT_cancel,
     jobs.KISS3D_OT_dismiss,
     jobs.KISS3D_OT_select,
@@ -25,6 +26,7 @@ CLASSES = (
     connection.KISS3D_OT_dismiss_notice,
     connection.KISS3D_OT_preferences,
     main_panel.KISS3D_PT_main,
+    result_panel.KISS3D_PT_result,
     jobs_panel.KISS3D_PT_jobs,
     connection_panel.KISS3D_PT_connection,
 )
@@ -43,6 +45,8 @@ def register() -> None:
             undo.append(lambda cls=cls: bpy.utils.unregister_class(cls))
         properties.register()
         undo.append(properties.unregister)
+        menus.register()
+        undo.append(menus.unregister)
         blender_session.start()
     except BaseException:
         for step in reversed(undo):
@@ -61,6 +65,7 @@ def unregister() -> None:
     _registered = False
     atexit.unregister(unregister)
     blender_session.stop()
+    menus.unregister()
     properties.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -1,22 +1,20 @@
 """A picture from an image in the .blend: its own bytes where they are what is seen, else a PNG of its pixels."""
 
-import struct
-import zlib
 from pathlib import Path
 
 import bpy
 import numpy as np
 import numpy.typing as npt
+from attrs import evolve
 
 from kiss3d_protocol.errors import PictureError, PictureTooLarge, PictureUnreadable
 from kiss3d_protocol.payloads import BACKEND_IMAGE_TYPES, MAX_PIXELS
 
 from .picture import Picture, picture_from_bytes, picture_from_file
+from .png import encode_png
 
 HOW_TO_SAVE = "Save it as a PNG file and choose the file."
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".exr", ".hdr", ".tga"}
-PNG_COMPRESSION = 1
-"""The picture goes over a socket, not onto a disk: speed counts."""
 
 
 def is_still_picture(image: bpy.types.Image) -> bool:
@@ -30,16 +28,15 @@ def picture_from_image(image: bpy.types.Image) -> Picture:
     if image.source in {"FILE", "GENERATED"} and not image.is_dirty:
         try:
             if image.packed_file is not None:
-                return picture_from_bytes(image.packed_file.data, _name(image))
+                return _of(image, picture_from_bytes(image.packed_file.data, _name(image)))
             if image.source == "FILE" and image.filepath:
                 path = Path(bpy.path.abspath(image.filepath, library=image.library))
-                picture = picture_from_file(path)
-                return Picture(picture.data, picture.media_type, _name(image))
+                return _of(image, picture_from_file(path))
         except PictureError:
             # A format that only Blender reads, or a file that went while Blender has its pixels: they are sent.
             if not image.has_data:
                 raise
-    return Picture(_png(image), "image/png", _name(image), *image.size)
+    return _of(image, Picture(_png(image), "image/png", _name(image), *image.size))
 
 
 def texture_from_image(image: bpy.types.Image) -> Picture:
@@ -48,6 +45,10 @@ def texture_from_image(image: bpy.types.Image) -> Picture:
     if picture.media_type in BACKEND_IMAGE_TYPES:
         return picture
     return picture_from_bytes(_png(image), _name(image))
+
+
+def _of(image: bpy.types.Image, picture: Picture) -> Picture:
+    return evolve(picture, name=_name(image), path="", image_uid=image.session_uid)
 
 
 def _name(image: bpy.types.Image) -> str:
@@ -76,18 +77,3 @@ def _srgb(linear: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     # IEC 61966-2-1
     linear = np.clip(linear, 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def encode_png(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """A PNG (W3C PNG, third edition) of uint8 pixels (H, W, 1 to 4), row 0 at the top."""
-    height, width, channels = pixels.shape
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
-    rows = np.zeros((height, 1 + width * channels), np.uint8)
-    rows[:, 1:] = pixels.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
-    data = zlib.compress(rows.data, PNG_COMPRESSION)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

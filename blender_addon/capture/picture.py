@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kiss3d_protocol.errors import PictureIsDirectory, PictureMissing, PictureTooLarge, PictureUnreadable
 from kiss3d_protocol.framing import MAX_BLOB_TO_SERVER
@@ -22,13 +22,18 @@ NEEDED_BYTES = 12
 
 @frozen
 class Picture:
-    """An encoded picture. ``name`` is for people; ``width`` and ``height`` are 0 when they are not known."""
+    """An encoded picture. ``name`` is for people; ``width`` and ``height`` are 0 when they are not known.
+
+    ``path``: the file that it is all of, or ""; ``image_uid``: the id of the image of the .blend that it shows, or 0.
+    """
 
     data: bytes
     media_type: str
     name: str
     width: int = 0
     height: int = 0
+    path: str = ""
+    image_uid: int = 0
 
 
 def picture_from_file(path: Path) -> Picture:
@@ -44,7 +49,8 @@ def picture_from_file(path: Path) -> Picture:
     except OSError as error:
         raise PictureUnreadable(f"'{path}' could not be read: {error.strerror or error}.") from error
     # File names on Linux may be any bytes; a name that travels is text.
-    return picture_from_bytes(data, path.stem.encode("utf-8", "replace").decode("utf-8"))
+    picture = picture_from_bytes(data, path.stem.encode("utf-8", "replace").decode("utf-8"))
+    return evolve(picture, path=str(path.absolute()).encode("utf-8", "replace").decode("utf-8"))
 
 
 def picture_from_bytes(data: bytes, name: str) -> Picture:

@@ -3,80 +3,64 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from typing import Any
 
 import bpy
+import mathutils
 
 from .arrays import MeshArrays
-from .material import build_image, build_material, image_of
-from .mesh import build_mesh
+from .asset import mark_as_asset
+from .build import Parts, build, parts_of
+from .fit import fitted
+from .keepsakes import keep_pictures
+from .lods import make_lods
 from .target import RECIPE_KEY, Target
-
-MADE_FOR_KEY = "kiss3d_job"
-"""The custom property that marks meshes, materials and images as made for a job."""
 
 
 def hindrance(target: Target) -> str:
     """Why the result cannot be placed right now, as a sentence; empty when it can."""
     if target.scene() is None:
         return "The scene that it was made for is not open."
-    existing = target.object()
+    existing = target.object() or target.replaced()
     if existing is not None and existing.mode != "OBJECT":
         return f"'{existing.name}' is being edited: go back to Object Mode to let the new mesh in."
     return ""
 
 
-def place(target: Target, arrays: MeshArrays, recipe: dict[str, Any]) -> bpy.types.Object:
+def place(target: Target, arrays: MeshArrays, recipe: dict[str, Any]) -> bpy.types.Object | None:
     """Puts the mesh into the target's scene: in place of the one that stands there already, else as a new object.
 
-    Everything is built before anything in the scene is touched, so a failure leaves the scene as it was. An object that
-    stands there keeps its name, its place, its modifiers and the names of its data; what is replaced is removed.
+    A mesh for an object of the artist is held until :func:`finish`, so whatever happens before leaves that object as it
+    was.
     """
-    existing = target.object()
-    old_mesh = existing.data if existing is not None else None
-    old_material = _made(target, old_mesh.materials) if old_mesh is not None else None
-    old_image = _made(target, [image_of(old_material)])
-    old_normals = _made(target, [image_of(old_material, is_colour=False)])
-    chosen = [slot for slot in old_mesh.materials if slot] if old_mesh is not None and old_material is None else []
-
-    built: list[bpy.types.ID] = []
-    try:
-        mesh = _marked(target, build_mesh(arrays, target.name), built)
-        image = normals = material = None
-        if not chosen:
-            if arrays.texture is not None:
-                image = _marked(target, build_image(arrays.texture, target.name), built)
-            if arrays.normal_map is not None:
-                name = f"{target.name} normals"
-                normals = _marked(target, build_image(arrays.normal_map, name, is_colour=False), built)
-            has_colours = arrays.colours is not None
-            material = _marked(target, build_material(image, normals, has_colours, target.name), built)
-        for slot in chosen or [material]:
-            mesh.materials.append(slot)
-        if existing is None:
-            existing = _new_object(target, mesh)
-    except BaseException:
-        bpy.data.batch_remove(built)
-        raise
-    if old_mesh is not None and _made(target, [old_mesh]) is None:
-        existing.data = mesh
-    else:
-        _succeed(old_mesh, mesh)
-    _succeed(old_material, material)
-    _succeed(old_image, image)
-    _succeed(old_normals, normals)
-    existing[RECIPE_KEY] = recipe
-    target.object_uid = existing.session_uid
-    return existing
+    if target.fit is not None:
+        arrays = fitted(arrays, target.fit)
+    if target.replaces is not None:
+        target.held = arrays
+        return None
+    return _put(target, arrays, recipe)
 
 
 def finish(target: Target, recipe: dict[str, Any]) -> None:
-    """Writes the whole recipe on the object and makes the import one undo step."""
+    """Completes the result as the target's options say, and makes all of it one undo step."""
+    if target.held is not None:
+        arrays, target.held = target.held, None
+        replaced = target.replaced()
+        if replaced is None:
+            _put(target, arrays, recipe)
+        else:
+            _take_over(target, replaced, arrays)
     existing = target.object()
-    if existing is not None:
-        existing[RECIPE_KEY] = recipe
-        _push_undo(f"Kiss3D: {existing.name}")
+    if existing is None:
+        return
+    existing[RECIPE_KEY] = recipe
+    keep_pictures(existing, target.pictures)
+    make_lods(existing, target.options.lods, existing.users_collection[0])
+    if target.options.asset:
+        picture = next(iter(target.pictures.values()), None)
+        description = recipe.get("prompt") or target.name
+        mark_as_asset(existing, target.options.tags, description, None if picture is None else picture.data)
+    _push_undo(f"Kiss3D: {existing.name}")
 
 
 def removable(target: Target) -> bool:
@@ -87,17 +71,13 @@ def removable(target: Target) -> bool:
 
 def remove(target: Target) -> None:
     """Takes the object of a job that did not end well out of the scene, with all that was made for it."""
+    target.held = None
     existing = target.object()
     if existing is None:
         return
-    mesh = existing.data
-    material = _made(target, mesh.materials)
-    image = _made(target, [image_of(material)])
-    normals = _made(target, [image_of(material, is_colour=False)])
+    made = parts_of(existing.data, target.job)
     bpy.data.objects.remove(existing)
-    for made in (_made(target, [mesh]), material, image, normals):
-        if made is not None and made.users == 0:
-            bpy.data.batch_remove([made])
+    made.discard()
     target.object_uid = None
 
 
@@ -116,12 +96,53 @@ def select(target: Target) -> bool:
     return True
 
 
+def _put(target: Target, arrays: MeshArrays, recipe: dict[str, Any]) -> bpy.types.Object:
+    """Everything is built before anything in the scene is touched, so a failure leaves the scene as it was.
+
+    An object that stands there keeps its name, its place, its modifiers and the names of its data; what is replaced is
+    removed.
+    """
+    existing = target.object()
+    old = Parts() if existing is None else parts_of(existing.data, target.job)
+    worn = [slot for slot in existing.data.materials if slot] if existing is not None and old.material is None else []
+
+    built = build(target, arrays, worn)
+    if existing is None:
+        try:
+            existing = _new_object(target, built.mesh)
+        except BaseException:
+            built.discard()
+            raise
+    elif old.mesh is None:
+        existing.data = built.mesh
+    _succeed(old.mesh, built.mesh)
+    _succeed(old.material, built.material)
+    _succeed(old.image, built.image)
+    _succeed(old.normals, built.normals)
+    existing[RECIPE_KEY] = recipe
+    target.object_uid = existing.session_uid
+    return existing
+
+
+def _take_over(target: Target, replaced: bpy.types.Object, arrays: MeshArrays) -> None:
+    """Gives an object of the artist the new mesh, as if its modifiers had been applied: they are in what was sent."""
+    built, old = build(target, arrays), parts_of(replaced.data)
+    replaced.modifiers.clear()
+    replaced.data = built.mesh
+    for slot in replaced.material_slots:
+        slot.link = "DATA"
+    old.discard()
+    target.object_uid = replaced.session_uid
+
+
 def _new_object(target: Target, mesh: bpy.types.Mesh) -> bpy.types.Object:
     scene = target.scene()
     assert scene is not None, "hindrance() was not asked"
     new = bpy.data.objects.new(target.name, mesh)
     try:
         new.location = target.location
+        if target.fit is not None:
+            new.matrix_world = mathutils.Matrix(target.fit.matrix)
         target.collection(scene).objects.link(new)
     except BaseException:
         bpy.data.objects.remove(new)
@@ -154,14 +175,3 @@ def _push_undo(message: str) -> None:
             # A push in an edit mode stores that mode's changes only; the next one outside stores ours.
             return
         bpy.ops.ed.undo_push(message=message)
-
-
-def _marked(target: Target, new: bpy.types.ID, built: list[bpy.types.ID]) -> bpy.types.ID:
-    built.append(new)
-    new[MADE_FOR_KEY] = target.job
-    return new
-
-
-def _made(target: Target, candidates: Iterable[bpy.types.ID | None]) -> bpy.types.ID | None:
-    """The first of the candidates that was made for the target's job: what people put there is never removed."""
-    return next((one for one in candidates if one is not None and one.get(MADE_FOR_KEY) == target.job), None)

@@ -6,9 +6,19 @@ and the name of the scene survive loading the same file again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import bpy
+import mathutils
+import numpy as np
+
+from kiss3d_protocol.errors import ParamsInvalid
+
+from ..capture.arrays import CapturedMesh
+from ..capture.picture import Picture
+from .arrays import MeshArrays
+from .fit import Fit, beside, fit_of
+from .result_options import ResultOptions
 
 RECIPE_KEY = "kiss3d"
 
@@ -16,7 +26,11 @@ RECIPE_KEY = "kiss3d"
 @dataclass
 class Target:
     """``location`` in scene coordinates; ``size`` the longest side in scene units; ``object_uid`` is set once the
-    result stands in the scene."""
+    result stands in the scene.
+
+    ``fit``: the result stands as another object does, not upright at ``location``. ``replaces``: the id of the object
+    that gets the finished mesh; ``held`` is that mesh until then. ``pictures``: what it is made of, by slots.
+    """
 
     job: str
     name: str
@@ -27,6 +41,11 @@ class Target:
     collection_uid: int
     file: str
     object_uid: int | None = None
+    fit: Fit | None = None
+    replaces: int | None = None
+    held: MeshArrays | None = None
+    options: ResultOptions = field(default_factory=ResultOptions)
+    pictures: dict[str, Picture] = field(default_factory=dict)
 
     @classmethod
     def in_scene(
@@ -50,6 +69,32 @@ class Target:
             bpy.data.filepath,
         )
 
+    @classmethod
+    def at_object(
+        cls, job: str, source: bpy.types.Object, sent: CapturedMesh, scene: bpy.types.Scene, *, in_place: bool
+    ) -> Target:
+        """The target for a result made of ``source``: beside it, turned and scaled as it is, or in place of its mesh.
+
+        Raises :class:`ParamsInvalid` for an object that cannot be changed, or is scaled to nothing.
+        """
+        if in_place and (source.library is not None or source.data.library is not None):
+            raise ParamsInvalid(
+                f"'{source.name}' is linked from another file, where its mesh cannot be replaced.",
+                "Make it local, or let the result come beside it.",
+            )
+        matrix = source.matrix_world
+        if not in_place:
+            # An object by itself has no shear, which one with turned and scaled parents may have.
+            matrix = mathutils.Matrix.LocRotScale(*matrix.decompose())
+        fit = fit_of(sent, np.array(matrix, np.float64))
+        collection = next((one for one in source.users_collection if one in scene.collection.children_recursive), None)
+        fit = fit if in_place else beside(fit, sent)
+        location = mathutils.Matrix(fit.matrix).translation
+        target = cls.in_scene(job, source.name, fit.size, scene, collection, location)
+        target.fit = fit
+        target.replaces = source.session_uid if in_place else None
+        return target
+
     def move_to(self, scene: bpy.types.Scene, collection: bpy.types.Collection | None) -> None:
         """Lets the result come into another scene, as when its own is gone."""
         self.scene_uid, self.scene_name = scene.session_uid, scene.name
@@ -71,6 +116,13 @@ class Target:
             if collection.session_uid == self.collection_uid and collection.library is None:
                 return collection
         return scene.collection
+
+    def replaced(self) -> bpy.types.Object | None:
+        """The object that the finished mesh is for, None when there is none or it is gone."""
+        if self.replaces is None:
+            return None
+        candidates = (one for one in bpy.data.objects if one.type == "MESH" and one.users_scene)
+        return next((one for one in candidates if one.session_uid == self.replaces), None)
 
     def object(self) -> bpy.types.Object | None:
         """The object that holds the result, whatever it is called now; None when it is gone."""

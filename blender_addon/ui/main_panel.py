@@ -5,6 +5,7 @@ import bpy
 from .. import blender_session, preferences
 from ..operators.connection import KISS3D_OT_dismiss_notice
 from ..operators.generate import KISS3D_OT_generate
+from .source_inputs import draw_source
 from .text import draw_error, draw_text
 
 
@@ -20,18 +21,10 @@ class KISS3D_PT_main(bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
 
-        layout.row().prop(settings, "source", expand=True)
-        if settings.source == "FILE":
-            layout.prop(settings, "filepath")
-        else:
-            picture = layout.column()
-            picture.use_property_split = False
-            picture.template_ID_preview(settings, "image", open="image.open", rows=3, cols=6)
+        draw_source(layout, context, settings)
         layout.prop(settings, "preset")
         _draw_offer(layout, context, settings.preset)
-        column = layout.column(align=True)
-        column.prop(settings, "seed")
-        column.prop(settings, "size")
+        layout.prop(settings, "seed")
 
         button = layout.row()
         button.scale_y = 1.6

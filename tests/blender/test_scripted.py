@@ -15,10 +15,12 @@ from tests.blender.rigs.bpy_env import BpyEnv, BpyRun
 from tests.fakes.meshes import FakeMesh, sphere
 from tests.fakes.scripted_backend import Never, ScriptedBackend, ScriptedJob, Step, Until, coarse_then_final
 
-SCRIPT = Path(__file__).parent / "checks" / "scripted.py"
+FOLDER = Path(__file__).parent / "checks"
+SCRIPT = FOLDER / "scripted.py"
 CHECKS = [
     node.name
-    for node in ast.parse(SCRIPT.read_text(encoding="utf-8")).body
+    for path in (SCRIPT, FOLDER / "scene_inputs.py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body
     if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
 ]
 PICTURES = (
@@ -142,16 +144,42 @@ def test_texture_of_a_mesh_arrives_with_its_uvs(scripted: ScriptedRun) -> None:
     assert np.array_equal(vertex_of_corner[uv_triangles], triangles)
 
 
-def test_views_arrive_in_their_order(scripted: ScriptedRun) -> None:
-    job = scripted.job("front")
+@pytest.mark.parametrize(("name", "order"), [("front", VIEWS), ("left", ("left", "back", "right", "front"))])
+def test_views_arrive_in_their_order(scripted: ScriptedRun, name: str, order: tuple[str, ...]) -> None:
+    job = scripted.job(name)
     assert job.submit.params.recipe == "views_to_3d" and len(job.submit.views) == 4
+    assert not job.submit.params.prompt
     first_pixels = [
         Image.open(io.BytesIO(job.blobs[view.blob])).convert("RGB").getpixel((0, 0)) for view in job.submit.views
     ]
-    assert first_pixels == [(PICTURES.index(name),) * 3 for name in VIEWS]
+    assert first_pixels == [(PICTURES.index(view),) * 3 for view in order]
+
+
+def test_bundles_arrive(scripted: ScriptedRun) -> None:
     bundles = [job for job in scripted.backend.submits if len(job.submit.views) == 1]
-    assert len(bundles) == 3 and len({job.picture for job in bundles}) == 1, "a path, bytes and an image"
+    assert len(bundles) == 4 and len({job.picture for job in bundles}) == 1, "a path, bytes, an image, the panel"
     assert all(job.submit.params.recipe == "views_to_3d" for job in bundles)
+
+
+def test_words_of_the_panel_arrive_with_its_settings(scripted: ScriptedRun) -> None:
+    params = scripted.job("a tin robot").submit.params
+    assert (params.recipe, params.prompt, params.seed) == ("text_to_3d", "  a tin   robot ", 5)
+    assert (params.faces, params.texture_size) == (3000, 2048)
+
+
+def test_render_and_snapshot_arrive(scripted: ScriptedRun) -> None:
+    assert scripted.picture("Scene render").size == (32, 24)
+    snapshot = scripted.picture("camera snapshot")
+    assert snapshot.mode == "RGBA"
+    pixels = np.array(snapshot, int)
+    assert (pixels[0, 0] == (255, 255, 255, 0)).all() and (pixels[pixels[..., 3] == 0][:, :3] == 255).all()
+    inside = pixels[..., 3] > 240  # Workbench blends its samples in half precision
+    rows, columns = np.nonzero(inside)
+    # The triangle of a pyramid fills the picture but for its margin, and what stands in front of it is not there.
+    assert 0.8 < np.ptp(rows) / len(pixels) < 0.92 and 0.8 < np.ptp(columns) / len(pixels) < 0.92
+    assert 0.3 < inside.mean() < 0.45
+    red = pixels[inside][:, :3].mean(axis=0)
+    assert red[0] > 100 and red[1:].max() < 0.45 * red[0], red
 
 
 # -- scripts ------------------------------------------------------------------------------------------------
