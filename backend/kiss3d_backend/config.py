@@ -55,6 +55,11 @@ class DataDir:
         return self.root / "backends"
 
     @property
+    def reserve(self) -> Path:
+        """Room that is given up when the disk is full."""
+        return self.root / "reserve"
+
+    @property
     def log(self) -> Path:
         return self.root / "logs" / "backend.log"
 

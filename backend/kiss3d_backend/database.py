@@ -15,10 +15,12 @@ def transaction(database: sqlite3.Connection) -> Generator[None]:
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
+        # Within the try: on a full disk this is what fails, and a transaction left open would block every later one.
+        database.execute("COMMIT")
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:
+            database.execute("ROLLBACK")
         raise
-    database.execute("COMMIT")
 
 
 def made_by_a_newer_version() -> DataDirectoryUnusable:

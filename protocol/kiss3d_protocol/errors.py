@@ -50,6 +50,7 @@
     │   ├── StageFailed                 job.stage_failed
     │   ├── OutOfMemory                 job.out_of_memory
     │   ├── WorkerDied                  job.worker_died
+    │   ├── JobInterrupted              job.interrupted
     │   ├── WorkerHung                  job.worker_hung
     │   └── ArtifactLost                job.artifact_lost
     ├── BackendError
@@ -58,6 +59,7 @@
     │   ├── BindRefused                 backend.bind_refused
     │   ├── AddressInUse                backend.address_in_use
     │   ├── DataDirectoryUnusable       backend.data_directory
+    │   ├── DiskFull                    backend.disk_full
     │   ├── EnginePartMissing           backend.part_missing
     │   └── MemoryTooSmall              backend.memory_too_small
     ├── MeshError
@@ -377,6 +379,14 @@ class WorkerDied(JobError):
     default_remedy = "The worker has been started again: try once more."
 
 
+class JobInterrupted(JobError):
+    """The job was given up after it had been interrupted too often."""
+
+    code = "job.interrupted"
+    exit_code = 58
+    default_remedy = "This job may be what stops the backend: try a lighter preset or another picture first."
+
+
 class WorkerHung(JobError):
     code = "job.worker_hung"
     exit_code = 67
@@ -421,6 +431,12 @@ class DataDirectoryUnusable(BackendError):
     code = "backend.data_directory"
     exit_code = 74
     default_remedy = "Choose another folder with --data-dir."
+
+
+class DiskFull(BackendError):
+    code = "backend.disk_full"
+    exit_code = 77
+    default_remedy = "Free disk space on the backend's machine, or delete jobs there, then try again."
 
 
 class MeshError(Kiss3DError):

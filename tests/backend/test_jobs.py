@@ -20,12 +20,15 @@ from kiss3d_backend.jobs.inputs import StoredInputs, inputs_of, mesh_blobs
 from kiss3d_backend.jobs.queue import JobQueue
 from kiss3d_backend.jobs.states import ENDED, LEGAL, check_transition
 from kiss3d_backend.jobs.store import JobStore
+from kiss3d_backend.whole_file import sweep_parts
 from kiss3d_protocol.errors import (
     ArtifactLost,
     DataDirectoryUnusable,
+    DiskFull,
     JobConflict,
     JobUnknown,
     QueueFull,
+    WorkerDied,
 )
 from kiss3d_protocol.framing import MAGIC, decode_server, encode
 from kiss3d_protocol.messages import (
@@ -36,6 +39,7 @@ from kiss3d_protocol.messages import (
     Progress,
     Queued,
     StageStarted,
+    WarningRaised,
     new_job_id,
 )
 from kiss3d_protocol.params import GenerateParams
@@ -122,9 +126,42 @@ class TestArtifacts:
 
         artifacts = Artifacts(data_dir.artifacts)
         monkeypatch.setattr("pathlib.Path.replace", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(DiskFull):
             artifacts.put(b"abc")
         assert not [path for path in data_dir.artifacts.rglob("*") if path.is_file()]
+
+    def test_a_damaged_blob_is_not_given_out_and_can_be_stored_again(self, data_dir: DataDir):
+        artifacts = Artifacts(data_dir.artifacts)
+        name = artifacts.put(b"abc")
+        artifacts.path(name).write_bytes(b"abd")
+        with pytest.raises(ArtifactLost, match="damaged"):
+            artifacts.read(name)
+        assert artifacts.read(artifacts.put(b"abc")) == b"abc"
+        artifacts.path(name).write_bytes(b"")
+        assert artifacts.read(artifacts.put(b"abc")) == b"abc"
+
+    def test_what_was_written_just_now_is_not_discarded(self, data_dir: DataDir):
+        # The worker has stored it, and the broker does not know of it yet.
+        artifacts = Artifacts(data_dir.artifacts)
+        name = artifacts.put(b"abc")
+        assert not artifacts.discard(name)
+        os.utime(artifacts.path(name), (0, 0))
+        artifacts.put(b"abc")
+        assert not artifacts.discard(name)
+        os.utime(artifacts.path(name), (0, 0))
+        assert artifacts.discard(name)
+        assert artifacts.size(name) == 0 and artifacts.discard(name)
+
+    def test_half_written_files_of_the_killed_are_swept(self, data_dir: DataDir):
+        old, new = (data_dir.artifacts / "ab" / f".part-{name}" for name in ("old", "new"))
+        whole = Artifacts(data_dir.artifacts).path(Artifacts(data_dir.artifacts).put(b"abc"))
+        old.parent.mkdir(exist_ok=True)
+        for path in (old, new, whole):
+            path.write_bytes(b"abc")
+        for path in (old, whole):
+            os.utime(path, (0, 0))
+        assert sweep_parts(data_dir.root) == 1
+        assert not old.exists() and new.exists() and whole.exists()
 
     def test_many_writers(self, data_dir: DataDir):
         artifacts = Artifacts(data_dir.artifacts)
@@ -305,7 +342,8 @@ class TestRestart:
         book.take_next()
         after = self.crash(store, data_dir, "backend-b")
         assert [after.take_next().job, after.take_next().job] == [running.job, waiting.job]
-        assert after.record(started(running.job))[0].event.number == 2
+        # Event 2 said that it goes on.
+        assert after.record(started(running.job))[0].event.number == 3
 
     def test_a_poison_job_does_not_loop(self, book: JobBook, store, data_dir, make_submit):
         submit, *blobs = make_submit()
@@ -314,7 +352,39 @@ class TestRestart:
             assert book.take_next() is not None, attempt
             book = self.crash(store, data_dir, f"backend-{attempt}")
         assert book.take_next() is None
-        assert store.get(submit.job).error == "job.worker_died"
+        assert store.get(submit.job).error == "job.interrupted"
+        events = [decode_server([MAGIC, each.envelope])[0] for each in store.events_after(submit.job, 0)]
+        assert [event.number for event in events] == [1, 2, 3, 4]
+        assert [type(event) for event in events] == [Queued, WarningRaised, WarningRaised, Failed]
+        assert f"{MOST_ATTEMPTS} times" in events[-1].message
+
+    def test_an_interrupted_job_goes_before_those_that_wait(self, book: JobBook, store, make_submit):
+        first, second, third = (make_submit() for _ in range(3))
+        for submit, *blobs in (first, second, third):
+            book.submit(submit, blobs)
+        first, second, third = (submit.job for submit, _ in (first, second, third))
+        assert book.take_next().job == first
+        (told,) = book.interrupted(first, WorkerDied("It was killed."))
+        assert (told.event.number, told.event.code) == (2, "job.worker_died")
+        assert [(each.event.job, each.event.position) for each in book.positions()] == [
+            (first, 0), (second, 1), (third, 2)
+        ]  # fmt: skip
+        assert (store.get(first).state, store.get(first).attempts) == ("queued", 1)
+        assert book.take_next().attempts == 2
+        book.interrupted(first, WorkerDied("It was killed."))
+        assert isinstance(book.cancel_waiting(first)[0].event, Cancelled)
+        assert [book.take_next().job, book.take_next().job, book.take_next()] == [second, third, None]
+
+    def test_an_end_of_the_backend_as_it_should_be_costs_no_attempt(self, book: JobBook, store, data_dir, make_submit):
+        submit, *blobs = make_submit()
+        book.submit(submit, blobs)
+        for attempt in range(MOST_ATTEMPTS + 1):
+            record = book.take_next()
+            assert record is not None and record.attempts == 1
+            book.put_back(submit.job)
+            book = self.crash(store, data_dir, f"backend-{attempt}")
+        book.put_back(submit.job)
+        assert store.get(submit.job).attempts == 0
 
     def test_jobs_of_living_backends_are_left_alone(self, book: JobBook, store, data_dir, make_submit):
         submit, *blobs = make_submit()

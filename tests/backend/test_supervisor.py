@@ -18,15 +18,14 @@ from tests.fakes.backend_process import MISBEHAVING, REPOSITORY
 from kiss3d_backend.config import DataDir, WorkerLimits
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.jobs.inputs import StoredInputs
-from kiss3d_backend.worker.messages import StartJob, WorkerEvent
-from kiss3d_backend.worker.supervisor import Notice, Supervisor, WorkerState
+from kiss3d_backend.worker.messages import StartJob
+from kiss3d_backend.worker.supervisor import Interrupted, Notice, Supervisor, WorkerState
 from kiss3d_protocol.errors import JobNotWaiting, ParamsInvalid
 from kiss3d_protocol.messages import (
     TERMINAL_EVENTS,
     BundlesReady,
     Cancelled,
     Event,
-    Failed,
     Finished,
     MeshReady,
     Progress,
@@ -48,15 +47,19 @@ class Harness:
         command = command or [*worker, "--recipes", MISBEHAVING]
         self.supervisor = Supervisor(command, self.notices.put, limits, lambda: time.monotonic() + self.skipped)
         self.events: list[Event] = []
+        self.interrupted: list[Interrupted] = []
 
     def until(self, condition, timeout: float = 15.0) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < deadline, "it did not happen in time"
-            found: list[WorkerEvent] = self.supervisor.tick()
+            self.supervisor.tick()
             with contextlib.suppress(queue.Empty):
-                found = found + self.supervisor.handle(self.notices.get(timeout=0.02))
-            self.events += [each.event for each in found]
+                for each in self.supervisor.handle(self.notices.get(timeout=0.02)):
+                    if isinstance(each, Interrupted):
+                        self.interrupted.append(each)
+                    else:
+                        self.events.append(each.event)
 
     def idle(self) -> None:
         self.until(lambda: self.supervisor.state is WorkerState.IDLE)
@@ -82,6 +85,11 @@ class Harness:
             return self.ended()
 
         self.until(again)
+
+    def interruption(self) -> Interrupted:
+        self.until(lambda: self.interrupted)
+        assert not [event for event in self.events if isinstance(event, TERMINAL_EVENTS)]
+        return self.interrupted.pop()
 
     def end(self) -> Event:
         self.until(self.ended)
@@ -123,10 +131,9 @@ def test_kill_9(harness):
     h.started()
     before = time.monotonic()
     os.kill(h.supervisor.pid, signal.SIGKILL)
-    end = h.end()
-    assert isinstance(end, Failed)
-    assert (end.job, end.code) == (job, "job.worker_died")
-    assert "memory" in end.message
+    interruption = h.interruption()
+    assert (interruption.job, interruption.why.code) == (job, "job.worker_died")
+    assert "memory" in interruption.why.message
     assert time.monotonic() - before < 5
     assert runs_the_next_job(h)
 
@@ -134,9 +141,7 @@ def test_kill_9(harness):
 def test_exit_in_a_stage(harness):
     h = harness()
     h.start(recipes.EXIT)
-    end = h.end()
-    assert end.code == "job.worker_died"
-    assert "exit code 7" in end.message
+    assert "exit code 7" in h.interruption().why.message
     assert runs_the_next_job(h)
 
 

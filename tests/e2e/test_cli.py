@@ -215,7 +215,7 @@ class TestJobsThatFail:
     @pytest.mark.parametrize(
         ("seed", "code"),
         [
-            (recipes.EXIT, "job.worker_died"),
+            (recipes.EXIT, "job.interrupted"),
             (recipes.NO_MEMORY, "job.out_of_memory"),
             (recipes.BROKEN, "job.stage_failed"),
         ],
@@ -316,9 +316,9 @@ class TestReports:
         assert_error(kiss3d("jobs", "report", job, "-o", tmp_path / "no.txt"), "output.unwritable")
 
         failed = kiss3d("generate", disc, "-o", tmp_path / "f.glb", "--seed", recipes.EXIT, "--report", data, *where)
-        assert_error(failed, "job.worker_died")
+        assert_error(failed, "job.interrupted")
         told = json.loads(data.read_text(encoding="utf-8"))
-        assert (told["job"]["state"], told["error"]["code"]) == ("failed", "job.worker_died")
+        assert (told["job"]["state"], told["error"]["code"]) == ("failed", "job.interrupted")
         assert [(stage["stage"], stage["completed"]) for stage in told["run"]["stages"]] == [("misbehave", False)]
 
     def test_doctor(self, kiss3d):

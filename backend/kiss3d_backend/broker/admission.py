@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_backend.clients.registry import ClientRegistry, Pairing
+from kiss3d_backend.disk import naming_disk_errors
 from kiss3d_protocol.errors import Kiss3DError, PairingRefused
 from kiss3d_protocol.framing import decode_client, peek, version_mismatch
 from kiss3d_protocol.messages import Refused, ServerMessage
@@ -43,7 +44,8 @@ class Admission:
                 raise PairingRefused("With a pairing string nothing can be done but to pair.")
             if major_of(message.protocol) != PROTOCOL_MAJOR:
                 raise version_mismatch(message.protocol)
-            client = self._registry.redeem(pairing.public_key, message.public_key)
+            with naming_disk_errors():
+                client = self._registry.redeem(pairing.public_key, message.public_key)
         except Kiss3DError as error:
             _log.warning("the pairing of %s failed: %s", pairing.name, error.message)
             return Refused(peek(frames)[0], None, error.code, error.message, error.remedy)

@@ -5,27 +5,27 @@ It owns no socket: :mod:`kiss3d_backend.broker.server` feeds it and sends what i
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import sqlite3
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kiss3d_backend.broker.admission import Admission
 from kiss3d_backend.broker.outbox import Letter
 from kiss3d_backend.broker.pulls import Pulls
+from kiss3d_backend.broker.recorder import Recorder
 from kiss3d_backend.broker.sessions import Session, Sessions
 from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_backend.clients.registry import Pairing
+from kiss3d_backend.disk import naming_disk_errors
 from kiss3d_backend.jobs.book import JobBook, Posted
+from kiss3d_backend.jobs.reserve import DiskReserve
 from kiss3d_backend.models.offers import check_offer
 from kiss3d_backend.models.overview import model_infos, names_to_pull
 from kiss3d_backend.models.pull_process import PullNotice
 from kiss3d_backend.reports.folder import ReportFolder, file_ref
 from kiss3d_backend.worker.messages import StartJob, WorkerEvent
-from kiss3d_backend.worker.supervisor import Notice, Supervisor, WorkerState
+from kiss3d_backend.worker.supervisor import Interrupted, Notice, Supervisor, WorkerState
 from kiss3d_protocol.errors import (
-    DataDirectoryUnusable,
     HelloRequired,
     JobNotEnded,
     JobNotWaiting,
@@ -77,6 +77,7 @@ class Broker:
         self,
         book: JobBook,
         reports: ReportFolder,
+        reserve: DiskReserve,
         supervisor: Supervisor,
         pulls: Pulls,
         sessions: Sessions,
@@ -90,6 +91,7 @@ class Broker:
         self._book = book
         self._reports = reports
         self._supervisor = supervisor
+        self._recorder = Recorder(book, reserve, supervisor.cancel)
         self._pulls = pulls
         self._admission = admission
         self._data_dir = data_dir
@@ -114,7 +116,8 @@ class Broker:
             message, blobs = decode_client(frames)
             if session is None and not isinstance(message, Hello):
                 raise HelloRequired("The backend does not know this connection (any more).")
-            with _disk_trouble_named():
+            # A full or broken disk refuses one message; it must not end the broker.
+            with naming_disk_errors():
                 if isinstance(message, Hello):
                     self._greet(identity, key, owner, message, now)
                 else:
@@ -140,7 +143,8 @@ class Broker:
 
     def tick(self, now: float) -> None:
         """Does what is due: the worker's care, the next job, silent clients."""
-        self._take(self._supervisor.tick())
+        self._supervisor.tick()
+        self._publish(self._recorder.tick())
         self._pulls.tick()
         self._start_next()
         if self._admission.has_changed():
@@ -265,34 +269,26 @@ class Broker:
         problem = self._supervisor.start_problem
         if self._supervisor.state is not WorkerState.IDLE and problem is None:
             return
-        record = self._book.take_next()
+        record = self._recorder.take_next()
         if record is None:
             return
         if problem is not None:
             failed = Failed(job=record.job, code=problem.code, message=problem.message, remedy=problem.remedy)
-            self._publish(self._book.record(Posted(failed)))
+            self._publish(self._recorder.record(Posted(failed)))
             return
         self._supervisor.run(StartJob(record.job, record.params, record.inputs))
         self._publish(self._book.positions())
 
-    def _take(self, events: Sequence[WorkerEvent]) -> None:
-        for event in events:
-            self._publish(self._book.record(Posted(event.event, event.artifacts)))
-        if events:
+    def _take(self, told: Sequence[WorkerEvent | Interrupted]) -> None:
+        for each in told:
+            if isinstance(each, Interrupted):
+                _log.warning("job %s: interrupted: %s", each.job, each.why.message)
+                self._publish(self._recorder.interrupted(each))
+            else:
+                self._publish(self._recorder.record(Posted(each.event, each.artifacts)))
+        if told:
             self._start_next()
 
     def _publish(self, posted: Sequence[Posted]) -> None:
         for each in posted:
             self.sessions.publish(each.event.job, Letter(each.event, each.artifacts))
-
-
-@contextlib.contextmanager
-def _disk_trouble_named() -> Generator[None]:
-    """A full or broken disk refuses one message; it must not end the broker."""
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        _log.exception("the data directory failed")
-        raise DataDirectoryUnusable(
-            f"The backend could not store that ({error}).", "Free disk space on the backend's machine, then try again."
-        ) from error

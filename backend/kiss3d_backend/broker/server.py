@@ -11,26 +11,29 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
 import zmq
 from attrs import field, frozen
-from filelock import FileLock, Timeout
 
 from kiss3d_backend import __version__
 from kiss3d_backend.broker.admission import Admission
 from kiss3d_backend.broker.broker import Broker, KeyUnknown
 from kiss3d_backend.broker.gate import Gate
+from kiss3d_backend.broker.lost import instead_of_lost
 from kiss3d_backend.broker.outbox import Letter
 from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.sessions import Session, Sessions
 from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DEFAULT_RECIPES, DataDir, WorkerLimits
 from kiss3d_backend.devices.probe import probe_device
+from kiss3d_backend.disk import DISK_ERRORS
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.jobs.book import JobBook, load_blobs
+from kiss3d_backend.jobs.instances import alive, is_dead
+from kiss3d_backend.jobs.reserve import DiskReserve
 from kiss3d_backend.jobs.store import JobStore
 from kiss3d_backend.models.offers import preset_offers
 from kiss3d_backend.models.overview import bytes_missing
@@ -89,15 +92,17 @@ def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: threading.E
             raise BindRefused(f"{config.bind} can be reached from other machines, but no client has a key yet.")
         gate = Gate(config.bind, keys.backend, lambda key: registry.who(key) is not None, registry.name_of)
         stack.callback(gate.close)
-        stack.enter_context(_alive(data.backends, instance))
+        stack.enter_context(alive(data.backends, instance))
         store = JobStore(data.database)
         stack.callback(store.close)
         reports = ReportFolder(data.reports)
         book = JobBook(store, Artifacts(data.artifacts), instance, ended=reports.close)
-        server = _Server(config, gate, book, reports, Admission(registry), instance)
+        reserve = DiskReserve(data.reserve)
+        reserve.fill()
+        server = _Server(config, gate, book, reports, reserve, Admission(registry), instance)
         stack.callback(server.close)
         if not config.private:
-            book.adopt(lambda backend: _is_dead(data.backends, backend))
+            book.adopt(lambda backend: is_dead(data.backends, backend))
         ready(Ready(gate.address, instance))
         server.run(stop)
 
@@ -111,6 +116,7 @@ class _Server:
         gate: Gate,
         book: JobBook,
         reports: ReportFolder,
+        reserve: DiskReserve,
         admission: Admission,
         instance: str,
     ) -> None:
@@ -139,6 +145,7 @@ class _Server:
         self._broker = Broker(
             book,
             reports,
+            reserve,
             self._supervisor,
             self._pulls,
             Sessions(),
@@ -170,9 +177,16 @@ class _Server:
 
     def close(self) -> None:
         self._pulls.close()
+        running = self._supervisor.job
         self._supervisor.close()
-        if self._config.private:
-            self._book.abandon()
+        try:
+            if self._config.private:
+                self._book.abandon()
+            elif running is not None:
+                self._book.put_back(running)
+        except DISK_ERRORS as error:
+            # The next backend finds the job as if this one had been killed.
+            _log.error("the job that ran cannot be put back: %s", error)
         self._bell.close()
 
     def _notify(self, notice: Notice | PullNotice) -> None:
@@ -220,7 +234,7 @@ class _Server:
             blobs += [path.read_bytes() for path in letter.files]
         except (ArtifactLost, OSError) as error:
             _log.error("%s", error)
-            blobs = []
+            return encode(instead_of_lost(letter))
         if isinstance(letter.content, bytes):
             return [MAGIC, letter.content, *blobs]
         return encode(letter.content, blobs)
@@ -272,33 +286,6 @@ def make_welcome(instance: str, data_dir: Path) -> Welcome:
         missing_models=tuple(missing),
         bytes_to_get=bytes_missing(data_dir, missing),
     )
-
-
-@contextlib.contextmanager
-def _alive(folder: Path, instance: str) -> Generator[None]:
-    """Holds the lock file by which other backends of the data directory know that this one runs."""
-    path = folder / f"{instance}.lock"
-    lock = FileLock(path)
-    lock.acquire(timeout=0)
-    try:
-        yield
-    finally:
-        lock.release()
-        path.unlink(missing_ok=True)
-
-
-def _is_dead(folder: Path, instance: str) -> bool:
-    path = folder / f"{instance}.lock"
-    if not path.exists():
-        return True
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    lock.release()
-    path.unlink(missing_ok=True)
-    return True
 
 
 def stop_on_signals(stop: threading.Event) -> None:

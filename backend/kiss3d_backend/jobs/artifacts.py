@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from kiss3d_backend.disk import naming_disk_errors
 from kiss3d_backend.whole_file import write_whole
 from kiss3d_protocol.errors import ArtifactLost
 from kiss3d_protocol.payloads import Blob, sha256_of
+
+_log = logging.getLogger(__name__)
+
+SETTLING_SECONDS = 60.0
+"""How long after it was written a blob may belong to a job whose record does not name it yet."""
 
 
 class Artifacts:
@@ -22,17 +33,63 @@ class Artifacts:
         return self._root / sha256[:2] / sha256
 
     def put(self, blob: Blob) -> str:
-        """Stores a blob and returns its sha256. A reader never sees half of one."""
+        """Stores a blob and returns its sha256. It outlives a loss of power, and a reader never sees half of it.
+
+        Raises :class:`DiskFull` and :class:`DataDirectoryUnusable`.
+        """
         sha256 = sha256_of(blob)
         path = self.path(sha256)
-        if path.exists():
-            return sha256
-        write_whole(path, blob)
+        with naming_disk_errors():
+            if self._renew(path, memoryview(blob).nbytes):
+                return sha256
+            write_whole(path, blob, durable=True)
         return sha256
 
     def read(self, sha256: str) -> bytes:
-        """The blob. Raises :class:`ArtifactLost` when it is gone."""
+        """The blob. Raises :class:`ArtifactLost` when it is gone, or is not what was stored."""
+        path = self.path(sha256)
         try:
-            return self.path(sha256).read_bytes()
+            data = path.read_bytes()
         except OSError as error:
-            raise ArtifactLost("A part of this job's result is no longer on the backend's disk.") from error
+            raise ArtifactLost("A part of this job is no longer on the backend's disk.") from error
+        if sha256_of(data) != sha256:
+            _log.error("artifact %s is damaged, and is deleted", sha256)
+            # So that the same content, made again, is stored again.
+            path.unlink(missing_ok=True)
+            raise ArtifactLost("A part of this job was damaged on the backend's disk.")
+        return data
+
+    def size(self, sha256: str) -> int:
+        """Bytes of a blob, 0 when it is gone."""
+        try:
+            return self.path(sha256).stat().st_size
+        except OSError:
+            return 0
+
+    def discard(self, sha256: str) -> bool:
+        """Deletes a blob that no job names; False when it was written a moment ago and has to be asked about again."""
+        path = self.path(sha256)
+        try:
+            if time.time() - path.stat().st_mtime < SETTLING_SECONDS:
+                return False
+            path.unlink()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            _log.warning("artifact %s cannot be deleted: %s", sha256, error)
+        return True
+
+    def names(self) -> Iterator[str]:
+        """Every blob that is there."""
+        for path in self._root.glob("??/*"):
+            if len(path.name) == 64:
+                yield path.name
+
+    @staticmethod
+    def _renew(path: Path, size: int) -> bool:
+        """Whether the blob is there already; it then counts as written now, see :meth:`discard`."""
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size == size:
+                os.utime(path)
+                return True
+        return False

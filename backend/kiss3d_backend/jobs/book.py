@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from kiss3d_backend.clients.identity import OWNER, ClientIdentity
+from kiss3d_backend.disk import DISK_ERRORS
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.jobs.inputs import inputs_of, store_inputs
 from kiss3d_backend.jobs.queue import JobQueue
 from kiss3d_backend.jobs.store import JobRecord, JobStore, StoredEvent, job_unknown
-from kiss3d_protocol.errors import JobConflict, WorkerDied
+from kiss3d_protocol.errors import JobConflict, JobInterrupted, Kiss3DError, WorkerDied
 from kiss3d_protocol.framing import encode
 from kiss3d_protocol.messages import (
     Cancelled,
@@ -23,10 +24,12 @@ from kiss3d_protocol.messages import (
     Queued,
     StageStarted,
     Submit,
+    WarningRaised,
 )
 from kiss3d_protocol.payloads import Blob
 
 MOST_ATTEMPTS = 3
+"""A job that was interrupted so often is failed: it may be what brings workers or backends down."""
 
 JobEnd = Finished | Failed | Cancelled
 
@@ -62,6 +65,8 @@ class JobBook:
         self._ended = ended
         self._clock = clock
         self._progress: dict[str, Progress] = {}
+        self._interrupted: list[str] = []
+        """Jobs that had begun: their turn comes before that of all that wait."""
 
     def get(self, job: str, client: ClientIdentity) -> JobRecord:
         """A job that is the client's business. Raises :class:`JobUnknown` for one that is not there and, in the same
@@ -104,22 +109,35 @@ class JobBook:
         )
         with self.store.transaction():
             self.store.add(record)
-            posted = self._number(Posted(Queued(job=submit.job, position=len(self._queue))))
+            place = len(self._interrupted) + len(self._queue)
+            posted = self._number(Posted(Queued(job=submit.job, position=place)))
         self._queue.add(submit.job)
         return [posted]
 
     def take_next(self) -> JobRecord | None:
-        """Starts the job whose turn it is, or returns None."""
-        job = self._queue.take()
+        """Starts the job whose turn it is, or returns None. The attempt is on the disk before it begins."""
+        job = self._interrupted.pop(0) if self._interrupted else self._queue.take()
         if job is None:
             return None
-        record = self.store.get(job)
-        self.store.change_state(job, "running", started=self._clock(), attempts=record.attempts + 1)
-        return self.store.get(job)
+        try:
+            record = self.store.get(job)
+            self.store.change_state(job, "running", started=self._clock(), attempts=record.attempts + 1)
+            return self.store.get(job)
+        except DISK_ERRORS:
+            self._interrupted.insert(0, job)
+            raise
 
     def cancel_waiting(self, job: str) -> list[Posted]:
-        """Ends a job that has not begun; nothing for any other."""
-        return self.record(Posted(Cancelled(job=job))) if self._queue.remove(job) else []
+        """Ends a job that waits for its turn; nothing for any other."""
+        if job in self._interrupted:
+            self._interrupted.remove(job)
+        elif not self._queue.remove(job):
+            return []
+        try:
+            return self.record(Posted(Cancelled(job=job)))
+        except DISK_ERRORS:
+            self._interrupted.append(job)
+            raise
 
     def record(self, posted: Posted) -> list[Posted]:
         """Takes an event of a job: numbers and stores it, changes the state.
@@ -156,8 +174,12 @@ class JobBook:
 
     def positions(self) -> list[Posted]:
         """A passing event for each waiting job: its place in the queue now."""
-        now = self._clock()
-        return [Posted(Queued(job=job, position=place, time=now)) for job, place in self._queue.positions()]
+        now, ahead = self._clock(), len(self._interrupted)
+        places = [
+            *((job, place) for place, job in enumerate(self._interrupted)),
+            *((job, ahead + place) for job, place in self._queue.positions()),
+        ]
+        return [Posted(Queued(job=job, position=place, time=now)) for job, place in places]
 
     def history(self, job: str, after: int) -> tuple[list[StoredEvent], Progress | None]:
         """The stored events after a number, and how far a running job is. Raises :class:`JobUnknown`."""
@@ -174,27 +196,41 @@ class JobBook:
         ]
 
     def adopt(self, is_dead: Callable[[str], bool]) -> None:
-        """Takes over the unfinished jobs of backends that have ended: waiting ones wait, interrupted ones wait again.
-
-        A job that was interrupted :data:`MOST_ATTEMPTS` times is failed: it may be what brings backends down.
-        """
+        """Takes over the unfinished jobs of backends that have ended: waiting ones wait, interrupted ones go on."""
         for record in self.store.unfinished():
             if not is_dead(record.backend):
                 continue
             self.store.update(record.job, backend=self._instance)
-            if record.state == "running" and record.attempts >= MOST_ATTEMPTS:
-                died = WorkerDied(f"The backend stopped {record.attempts} times while it worked on this job.")
-                self.record(Posted(Failed(job=record.job, code=died.code, message=died.message, remedy=died.remedy)))
-                continue
             if record.state == "running":
-                self.store.change_state(record.job, "queued")
-            self._queue.add(record.job)
+                self.interrupted(record.job, WorkerDied("The backend was stopped in the middle of the job."))
+            else:
+                self._queue.add(record.job)
+
+    def interrupted(self, job: str, why: Kiss3DError) -> list[Posted]:
+        """The job's worker or backend has died: it goes on next, from the last step that was kept, or is failed when
+        this was its last attempt (:data:`MOST_ATTEMPTS`)."""
+        attempts = self.store.get(job).attempts
+        if attempts >= MOST_ATTEMPTS:
+            end = JobInterrupted(f"The job was interrupted {attempts} times and is given up. {why.message}")
+            return self.record(Posted(Failed(job=job, code=end.code, message=end.message, remedy=end.remedy)))
+        note = f"{why.message} It goes on from the last step that was kept, attempt {attempts + 1} of {MOST_ATTEMPTS}."
+        with self.store.transaction():
+            self.store.change_state(job, "queued")
+            posted = self._number(Posted(WarningRaised(job=job, code=why.code, message=note)))
+        self._progress.pop(job, None)
+        self._interrupted.append(job)
+        return [posted]
+
+    def put_back(self, job: str) -> None:
+        """The job is stopped by a backend that ends as it should: it waits again, and the attempt does not count."""
+        record = self.store.get(job)
+        if record.state == "running":
+            self.store.change_state(job, "queued", attempts=record.attempts - 1)
 
     def abandon(self) -> None:
         """Cancels every unfinished job of this backend: nobody will come back for them."""
         for record in self.store.unfinished():
             if record.backend == self._instance:
-                self._queue.remove(record.job)
                 self.record(Posted(Cancelled(job=record.job)))
 
     def _number(self, posted: Posted) -> Posted:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from kiss3d_backend.disk import disk_error, is_disk_full
 from kiss3d_backend.networks.loading import noting_loads
 from kiss3d_backend.pipeline.checkpoints import Checkpoints, NoCheckpoints, checkpoint_key
 from kiss3d_backend.pipeline.clock import JobClock
@@ -229,6 +230,8 @@ def _run_stage(stage: Stage[In, Out], value: In, context: StageContext) -> Out:
             _log.warning("stage %s: %s: %s", stage.name, type(error).__name__, str(error))
             raise OutOfMemory(f'The machine ran out of memory during "{stage.title}".') from error
         _log.exception("stage %s failed", stage.name)
+        if is_disk_full(error):
+            raise disk_error(error) from error
         raise StageFailed(f'The step "{stage.title}" failed: {type(error).__name__}: {error}') from error
     for warning in caught:
         _log.warning("stage %s: %s: %s", stage.name, warning.category.__name__, warning.message)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from kiss3d_backend import __version__
 from kiss3d_backend.config import DataDir
+from kiss3d_backend.disk import disk_error, is_disk_full
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.models.store import ModelStore
 from kiss3d_backend.reports.folder import ReportFolder
@@ -181,8 +182,10 @@ class Worker:
         except MemoryError as error:
             raise OutOfMemory("The machine ran out of memory.") from error
         except Exception as error:
-            # Outside a stage: a full disk while a mesh is stored, for example.
+            # Outside a stage.
             _log.exception("job %s", start.job)
+            if is_disk_full(error):
+                raise disk_error(error) from error
             raise StageFailed(f"The job failed: {type(error).__name__}: {error}") from error
         finally:
             account.end(hurry=control.cancel.is_set())

@@ -68,6 +68,14 @@ class Notice:
     message: FromWorker | None
 
 
+@attrs.frozen
+class Interrupted:
+    """The process died in the middle of this job, of itself or by somebody else's hand."""
+
+    job: str
+    why: WorkerDied
+
+
 @attrs.define
 class _Job:
     """``choosing``: of how many bundles it waits for a choice. ``chosen``: the choice that it was last given."""
@@ -166,8 +174,8 @@ class Supervisor:
         running.chosen, running.choosing, running.last_event = indices, None, self._clock()
         self._say(ChooseBundles(job, indices))
 
-    def handle(self, notice: Notice) -> list[WorkerEvent]:
-        """Takes a notice; returns the events of jobs that follow from it."""
+    def handle(self, notice: Notice) -> list[WorkerEvent | Interrupted]:
+        """Takes a notice; returns what it means for the job that runs, if anything."""
         process = self._process
         if process is None or notice.start != process.start:
             return []
@@ -184,15 +192,15 @@ class Supervisor:
             case WorkerEvent():
                 return self._job_event(notice.message)
 
-    def tick(self) -> list[WorkerEvent]:
+    def tick(self) -> None:
         """Does what time demands: starts a process, kills one that hangs. Call it several times a second."""
         now, process, job = self._clock(), self._process, self._job
         if process is None:
             if now >= self._start_at and not self._closing:
                 self._start()
-            return []
+            return
         if process.blame is not None:
-            return []
+            return
         if self.state is WorkerState.STARTING and now - process.started > self._limits.start:
             self._kill(process, WorkerHung("The worker process did not become ready."))
         elif self.state is not WorkerState.STARTING and now - process.last_heard > self._limits.heartbeat:
@@ -202,7 +210,6 @@ class Supervisor:
                 self._kill(process, WorkerHung("The worker process did not stop when it was asked to."))
         elif job is not None and job.choosing is None and now - job.last_event > self._limits.silence:
             self._kill(process, WorkerHung(f"The job made no progress for {self._limits.silence:.0f} seconds."))
-        return []
 
     def close(self) -> None:
         """Ends the process: politely at first, then by force. Blocks for up to ``limits.stop`` seconds."""
@@ -266,7 +273,7 @@ class Supervisor:
                 process.last_words.append(text)
                 _log.info("worker %d: %s", process.popen.pid, text)
 
-    def _job_event(self, worker_event: WorkerEvent) -> list[WorkerEvent]:
+    def _job_event(self, worker_event: WorkerEvent) -> list[WorkerEvent | Interrupted]:
         event, job = worker_event.event, self._job
         if job is None or event.job != job.job:
             return []
@@ -283,7 +290,7 @@ class Supervisor:
             job.choosing, job.chosen = len(event.bundles), None
         return [worker_event]
 
-    def _ended(self, process: _Process) -> list[WorkerEvent]:
+    def _ended(self, process: _Process) -> list[WorkerEvent | Interrupted]:
         code = process.popen.returncode
         _log.warning("worker %d ended with code %s", process.popen.pid, code)
         _close_quietly(process.popen.stdin)
@@ -297,7 +304,10 @@ class Supervisor:
             return []
         if job.kill_at is not None:
             return [WorkerEvent(Cancelled(job=job.job))]
-        error = process.blame or _cause_of_death(code)
+        error = process.blame
+        if error is None:
+            return [Interrupted(job.job, _cause_of_death(code))]
+        # Hung or out of memory, it would be so again.
         return [WorkerEvent(Failed(job=job.job, code=error.code, message=error.message, remedy=error.remedy))]
 
     def _failed(self) -> None:
@@ -322,11 +332,10 @@ class Supervisor:
             _log.debug("the worker is gone; its end will be noticed")
 
 
-def _cause_of_death(code: int | None) -> Kiss3DError:
+def _cause_of_death(code: int | None) -> WorkerDied:
     if code == -9:
         return WorkerDied(
-            "The worker process was killed in the middle of the job; the system may have run out of memory.",
-            "Close other programs if memory is short; the worker has been started again, so try once more.",
+            "The worker process was killed in the middle of the job; the system may have run out of memory."
         )
     return WorkerDied(f"The worker process died in the middle of the job (exit code {code}).")
 

@@ -1,0 +1,37 @@
+"""Which backends of a data directory are alive: each holds a lock while it runs, which the system ends with it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+@contextlib.contextmanager
+def alive(folder: Path, instance: str) -> Generator[None]:
+    """Holds the lock file by which other backends of the data directory know that this one runs."""
+    path = folder / f"{instance}.lock"
+    lock = FileLock(path)
+    lock.acquire(timeout=0)
+    try:
+        yield
+    finally:
+        lock.release()
+        path.unlink(missing_ok=True)
+
+
+def is_dead(folder: Path, instance: str) -> bool:
+    """Whether a backend has ended, in whatever way."""
+    path = folder / f"{instance}.lock"
+    if not path.exists():
+        return True
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    path.unlink(missing_ok=True)
+    return True
