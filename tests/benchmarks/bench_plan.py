@@ -2,8 +2,8 @@
 
 Run ``python tests/benchmarks/bench_plan.py --budget 12GB --data DIR [--preset fast] [--jobs 2]`` with a data directory
 that has the models; with CUDA torch may then allocate no more than the budget. Without ``--data`` the networks are the
-tests' tiny ones: a dry run, whose memory says nothing of the planner. Random weights of the published sizes are not
-made here yet. Bundles are not drawn again, whatever they look like.
+tests' tiny ones: a dry run, whose memory says nothing of the planner. Random weights of the published sizes are what
+bench_whole.py makes. Bundles are not drawn again, whatever they look like.
 """
 
 from __future__ import annotations
@@ -91,7 +91,6 @@ def measure(data: Path, preset: str, budget: int | None, jobs: int, tiny: bool) 
 
     recipes = WorkerRecipes(data, budget)
     recipe = recipes[preset]
-    recipe.generate.retry = False  # type: ignore[attr-defined]
     if torch.cuda.is_available() and budget is not None:
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, (budget - CONTEXT) / total))
@@ -100,7 +99,7 @@ def measure(data: Path, preset: str, budget: int | None, jobs: int, tiny: bool) 
         plan = recipes.plan(preset)
         assert plan is not None
         sink = FirstPreview()
-        inputs = JobInputs(PICTURE.read_bytes(), seed=number, faces=2000 if tiny else None)
+        inputs = JobInputs(PICTURE.read_bytes(), seed=number, faces=2000 if tiny else None, redraw=False)
         report = run_recipe(recipe, inputs, sink, threading.Event(), meter=ProcessMeter(), plan=plan)
         runs.append(
             {

@@ -17,7 +17,7 @@ CHAT = "small_talk"
 """An entry that the shipped catalogue lacks: a user's own chat model, in shards."""
 CHAT_REPOSITORY = "someone/small-talk"
 REVISION = "main"
-_SIZE = flux.Size(levels=(32,) * 7)
+SIZE = flux.Size(levels=(32,) * 7)
 """64 pixels a latent: a bundle of 2048 x 1024 stays cheap."""
 
 
@@ -32,8 +32,8 @@ def write_all(folder: Path) -> str:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    flux.write_single_file(place("flux_schnell_fp8"), _SIZE, guidance=False)
-    flux.write_single_file(place("flux_dev_fp8"), _SIZE)
+    flux.write_single_file(place("flux_schnell_fp8"), SIZE, guidance=False)
+    flux.write_single_file(place("flux_dev_fp8"), SIZE)
     flux.write_clip_tokenizer(place("clip_tokenizer"))
     flux.write_t5_tokenizer(place("t5_tokenizer"))
     flux.write_kohya_lora(place("kiss3dgen_lora"))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import save_file
@@ -48,6 +49,46 @@ _UNET = PUBLISHED_UNET | {
     "norm_num_groups": 4,
     "sample_size": 16,
 }
+
+
+@attrs.frozen
+class Encoder:
+    """Of a CLIP. ``seen``: pixels of a side that the vision encoder is given."""
+
+    width: int = _WIDTH
+    layers: int = 2
+    heads: int = 2
+    projection: int = _WIDTH
+    tokens: int = 0
+    seen: int = 28
+
+
+@attrs.frozen
+class Sizes:
+    """Of all networks. ``channels``: of the autoencoder's levels; 2 ** (levels - 1) pixels of a side are one latent.
+
+    Published are 4 levels, but then a picture of the published size needs large attention maps, which take long on a
+    processor. ``picture_side``: what the given picture is resized to for the autoencoder.
+    """
+
+    unet: dict[str, Any] = attrs.Factory(lambda: dict(_UNET))
+    channels: tuple[int, ...] = (8,) * 7
+    groups: int = 4
+    text: Encoder = Encoder()
+    vision: Encoder = Encoder()
+    picture_side: int = 512
+
+    @classmethod
+    def published(cls) -> Sizes:
+        return cls(
+            unet=PUBLISHED_UNET,
+            channels=(128, 256, 512, 512),
+            groups=32,
+            text=Encoder(width=1024, layers=23, heads=16, projection=1024, tokens=49408),
+            vision=Encoder(width=1280, layers=32, heads=16, projection=1024, seen=224),
+        )
+
+
 _SCHEDULER = {
     "_class_name": "EulerAncestralDiscreteScheduler",
     "_diffusers_version": "0.20.2",
@@ -74,22 +115,27 @@ _VOCABULARY = {token: number for number, token in enumerate([*_LETTERS, "<|start
 
 
 def write_zero123plus(
-    folder: Path, *, picture_side: int = 512, levels: int = 7, older: bool = False, seed: int = 0
+    folder: Path,
+    sizes: Sizes | None = None,
+    *,
+    picture_side: int = 512,
+    levels: int = 7,
+    older: bool = False,
+    seed: int = 0,
 ) -> EntryFiles:
     """Writes the repository.
 
-    ``levels``: of the autoencoder; 2 ** (levels - 1) pixels of a side are one latent. Published are 4 levels, but then
-    a picture of the published size needs large attention maps, which take long on a processor. ``picture_side``: what
-    the given picture is resized to for the autoencoder. ``older``: with the names of the first versions of diffusers
-    and transformers.
+    ``sizes``: tiny by default, with so many ``levels`` of the autoencoder and this ``picture_side``. ``older``: with
+    the names of the first versions of diffusers and transformers. Networks are made on torch's default device.
     """
+    sizes = sizes or Sizes(channels=(8,) * levels, picture_side=picture_side)
     _write_json(folder / "model_index.json", _index())
     _write_json(folder / "scheduler" / "scheduler_config.json", _SCHEDULER)
-    _write_processors(folder, picture_side)
+    _write_processors(folder, sizes)
     _write_tokenizer(folder / "tokenizer")
     networks: dict[str, tuple[torch.nn.Module, str, dict[str, Any]]] = {
-        "unet": (_unet(seed), "UNet2DConditionModel", _UNET),
-        "vae": (_random(lambda: AutoencoderKL(**_vae(levels)), seed + 1), "AutoencoderKL", _vae(levels)),
+        "unet": (_unet(seed, sizes), "UNet2DConditionModel", sizes.unet),
+        "vae": (_random(lambda: AutoencoderKL(**vae_settings(sizes)), seed + 1), "AutoencoderKL", vae_settings(sizes)),
     }
     for name, (network, cls, configuration) in networks.items():
         (folder / name).mkdir()
@@ -98,21 +144,21 @@ def write_zero123plus(
         if name == "vae":
             weights = {_older_vae_name(key) if older else key: value.half() for key, value in weights.items()}
         save_file(weights, folder / name / "diffusion_pytorch_model.safetensors", {"format": "pt"})
-    _write_text_encoder(folder / "text_encoder", older, seed + 2)
-    _write_vision_encoder(folder / "vision_encoder", seed + 3)
+    _write_text_encoder(folder / "text_encoder", sizes.text, older, seed + 2)
+    _write_vision_encoder(folder / "vision_encoder", sizes.vision, seed + 3)
     return entry_files("zero123plus", folder)
 
 
-def write_flexgen(folder: Path, seed: int = 4) -> EntryFiles:
+def write_flexgen(folder: Path, sizes: Sizes | None = None, seed: int = 4) -> EntryFiles:
     """Writes Kiss3DGen's UNet as conversion leaves it."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(flexgen_state_dict(seed), folder / "flexgen.safetensors", {"format": "pt"})
+    save_file(flexgen_state_dict(sizes, seed), folder / "flexgen.safetensors", {"format": "pt"})
     return entry_files("multiview_unet", folder)
 
 
-def flexgen_state_dict(seed: int = 4) -> dict[str, torch.Tensor]:
+def flexgen_state_dict(sizes: Sizes | None = None, seed: int = 4) -> dict[str, torch.Tensor]:
     """What ``flexgen.ckpt`` holds: a plain state dict, float32."""
-    return {name: tensor.contiguous() for name, tensor in _unet(seed).state_dict().items()}
+    return {name: tensor.contiguous() for name, tensor in _unet(seed, sizes or Sizes()).state_dict().items()}
 
 
 def entry_files(entry: str, folder: Path) -> EntryFiles:
@@ -121,19 +167,20 @@ def entry_files(entry: str, folder: Path) -> EntryFiles:
     return EntryFiles(entry, paths)
 
 
-def _unet(seed: int) -> UNet2DConditionModel:
-    return _random(lambda: UNet2DConditionModel(**_UNET), seed)
+def _unet(seed: int, sizes: Sizes) -> UNet2DConditionModel:
+    return _random(lambda: UNet2DConditionModel(**sizes.unet), seed)
 
 
-def _vae(levels: int) -> dict[str, Any]:
+def vae_settings(sizes: Sizes) -> dict[str, Any]:
+    levels = len(sizes.channels)
     return {
         "act_fn": "silu",
-        "block_out_channels": [8] * levels,
+        "block_out_channels": list(sizes.channels),
         "down_block_types": ["DownEncoderBlock2D"] * levels,
         "in_channels": 3,
         "latent_channels": 4,
         "layers_per_block": 2,
-        "norm_num_groups": 4,
+        "norm_num_groups": sizes.groups,
         "out_channels": 3,
         "sample_size": 768,
         "scaling_factor": 0.18215,
@@ -153,20 +200,24 @@ def _random(make: Any, seed: int) -> Any:
     return module.eval()
 
 
-def _write_text_encoder(folder: Path, older: bool, seed: int) -> None:
-    settings = {
+def clip_text_settings(size: Encoder) -> dict[str, Any]:
+    return {
         "bos_token_id": _VOCABULARY["<|startoftext|>"],
         "eos_token_id": _VOCABULARY["<|endoftext|>"],
         "hidden_act": "gelu",
-        "hidden_size": _WIDTH,
-        "intermediate_size": 4 * _WIDTH,
+        "hidden_size": size.width,
+        "intermediate_size": 4 * size.width,
         "max_position_embeddings": TOKENS,
-        "num_attention_heads": 2,
-        "num_hidden_layers": 2,
+        "num_attention_heads": size.heads,
+        "num_hidden_layers": size.layers,
         "pad_token_id": _VOCABULARY["!"],
-        "projection_dim": _WIDTH,
-        "vocab_size": len(_VOCABULARY),
+        "projection_dim": size.projection,
+        "vocab_size": size.tokens or len(_VOCABULARY),
     }
+
+
+def _write_text_encoder(folder: Path, size: Encoder, older: bool, seed: int) -> None:
+    settings = clip_text_settings(size)
     model = _random(lambda: CLIPTextModel(CLIPTextConfig(**settings)), seed)
     weights = {f"text_model.{name.removeprefix('text_model.')}": value for name, value in model.state_dict().items()}
     weights = {name: value.half() for name, value in weights.items()}
@@ -175,17 +226,21 @@ def _write_text_encoder(folder: Path, older: bool, seed: int) -> None:
     _write_transformer(folder, "CLIPTextModel", "clip_text_model", settings, weights)
 
 
-def _write_vision_encoder(folder: Path, seed: int) -> None:
-    settings = {
+def clip_vision_settings(size: Encoder) -> dict[str, Any]:
+    return {
         "hidden_act": "gelu",
-        "hidden_size": _WIDTH,
-        "image_size": 28,
-        "intermediate_size": 4 * _WIDTH,
-        "num_attention_heads": 2,
-        "num_hidden_layers": 2,
+        "hidden_size": size.width,
+        "image_size": size.seen,
+        "intermediate_size": 4 * size.width,
+        "num_attention_heads": size.heads,
+        "num_hidden_layers": size.layers,
         "patch_size": 14,
-        "projection_dim": _WIDTH,
+        "projection_dim": size.projection,
     }
+
+
+def _write_vision_encoder(folder: Path, size: Encoder, seed: int) -> None:
+    settings = clip_vision_settings(size)
     model = _random(lambda: CLIPVisionModelWithProjection(CLIPVisionConfig(**settings)), seed)
     weights = {name: value.half() for name, value in model.state_dict().items()}
     _write_transformer(folder, "CLIPVisionModelWithProjection", "clip_vision_model", settings, weights)
@@ -198,10 +253,10 @@ def _write_transformer(folder: Path, cls: str, kind: str, settings: Any, weights
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
 
 
-def _write_processors(folder: Path, picture_side: int) -> None:
+def _write_processors(folder: Path, sizes: Sizes) -> None:
     clip = {"image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]}
     vae = {"image_mean": [0.5] * 3, "image_std": [0.8] * 3}
-    for name, side, scale in (("clip", 28, clip), ("vae", picture_side, vae)):
+    for name, side, scale in (("clip", sizes.vision.seen, clip), ("vae", sizes.picture_side, vae)):
         configuration = {
             "crop_size": {"height": side, "width": side},
             "do_center_crop": True,
