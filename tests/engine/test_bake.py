@@ -203,3 +203,15 @@ def test_normal_maps_bring_back_the_normals_of_the_full_mesh() -> None:
     assert np.mean(degrees(mapped)) < 1.5
     assert np.mean(degrees(mapped)) < 0.4 * np.mean(degrees(normal))
     assert np.abs(np.linalg.norm(local, axis=1) - 1).mean() < 0.03
+
+
+def test_a_fold_of_the_full_mesh_leaves_no_mark() -> None:
+    """A small triangle looks outwards, but the normals at its corners are those of large ones that look inwards."""
+    square = np.float32([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
+    mesh = Mesh(square, np.int32([[0, 1, 2], [0, 2, 3]]), (square[:, :2] + 1) / 2)
+    small = np.float32([[-0.9, -0.9, 0], [0.9, -0.9, 0], [0, 0.9, 0]])
+    folded = np.int32([[0, 1, 2], [1, 0, 3], [2, 1, 4], [0, 2, 5]])
+    fine = np.concatenate([small, -9 * small[[2, 0, 1]] * (-1, -1, 1)]).astype(np.float32)
+    assert (vertex_normals(fine, folded)[:3] == (0, 0, -1)).all()
+    pixels = bake_normal_map(mesh, fine, folded, 32).pixels
+    assert (pixels == (128, 128, 255)).all()

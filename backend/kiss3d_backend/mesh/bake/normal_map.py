@@ -79,5 +79,7 @@ def _in_frame(
     local *= np.where(volume < 0, -1.0, 1.0)[:, None]
     local[:, 2] = np.maximum(local[:, 2], 0.0)
     length = np.sqrt(np.einsum("ij,ij->i", local, local))
-    local[length < 1e-12] = (0.0, 0.0, 1.0)
-    return (local / np.maximum(length, 1e-12)[:, None]).astype(np.float32)
+    # A fine mesh that is folded there tells nothing: its normals look inwards, or cancel.
+    lost = length < 1e-12
+    local[lost], length[lost] = (0.0, 0.0, 1.0), 1.0
+    return (local / length[:, None]).astype(np.float32)
