@@ -41,8 +41,8 @@ from .capture.picture import Picture, picture_from_bytes, picture_from_file
 from .connection import AddressTarget, BackendTarget
 from .importer.result_options import ResultOptions
 from .importer.target import Target
+from .job import Job
 from .job_inputs import JobInputs, make_params, name_of_prompt
-from .job_monitor import Job
 from .job_state import JobState
 from .waiting import wait_until_settled
 

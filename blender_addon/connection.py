@@ -15,12 +15,14 @@ from attrs import define, frozen
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.errors import BackendUnreachable, Kiss3DError
 from kiss3d_protocol.messages import TERMINAL_EVENTS, Event, Refused, Submit
+from kiss3d_protocol.models import PULL_ENDS
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.servers import address_of
 from kiss3d_protocol.session import LinkChanged, LinkState, News, Received
 
-from .job_state import Link, LinkView, reduce_link
 from .launcher import LocalBackend
+from .link_state import Link, LinkView, reduce_link
+from .models_state import ModelsView, asked, reduce_models
 
 LOOK_AFTER_BACKEND_SECONDS = 0.5
 
@@ -50,7 +52,8 @@ class _Followed:
 
 
 class Connection:
-    """Nothing here blocks, except :meth:`close` with ``wait``. ``view`` says how things stand.
+    """Nothing here blocks, except :meth:`close` with ``wait``. ``view`` says how things stand, ``models`` what is known
+    of the backend's model files.
 
     ``network_allowed`` is asked before anything but this machine is contacted.
     """
@@ -66,6 +69,7 @@ class Connection:
     ) -> None:
         self.target = target
         self.view = LinkView()
+        self.models = ModelsView()
         self._client_name = client_name
         self._network_allowed = network_allowed
         self._make_client = make_client
@@ -75,11 +79,12 @@ class Connection:
         self._jobs: dict[str, _Followed] = {}
         self._to_cancel: set[str] = set()
         self._look_after_backend = 0.0
+        self._old_log: tuple[str, ...] = ()
 
     @property
     def busy(self) -> bool:
-        """Whether it is on its way to a connection or follows jobs."""
-        return bool(self._jobs) or self.view.link in (Link.STARTING, Link.CONNECTING)
+        """Whether it is on its way to a connection, follows jobs or waits for models."""
+        return bool(self._jobs) or self.models.pulling or self.view.link in (Link.STARTING, Link.CONNECTING)
 
     def open(self) -> None:
         """Starts to connect, unless that was done already; after a failure it tries anew."""
@@ -106,7 +111,12 @@ class Connection:
         news = self._client.poll() if self._client is not None else None
         if isinstance(news, LinkChanged):
             self.view = reduce_link(self.view, news)
+            if news.welcome is not None and news.welcome.missing_models and self._client is not None:
+                self._client.list_models()
         elif isinstance(news, Received):
+            self.models = reduce_models(self.models, news)
+            if isinstance(news.message, PULL_ENDS) and self._client is not None:
+                self._client.list_models()
             self._note(news)
         return news
 
@@ -136,6 +146,26 @@ class Connection:
         self._client.get_report(job)
         return True
 
+    def choose(self, job: str, bundle: int) -> bool:
+        """Lets a job that waits go on with one of its bundles, by index. False when nobody hears it now."""
+        if self._client is None or self.view.link is not Link.CONNECTED:
+            return False
+        self._client.choose(job, (bundle,))
+        return True
+
+    def pull_models(self, preset: str) -> bool:
+        """Asks the backend to download what a preset lacks; ``models`` follows it. False when nobody hears it now."""
+        if self._client is None or self.view.link is not Link.CONNECTED:
+            return False
+        self._client.pull_models(preset)
+        self.models = asked(self.models)
+        return True
+
+    def cancel_pull(self) -> None:
+        """Asks for the end of the download; what has come stays with the backend."""
+        if self._client is not None:
+            self._client.cancel_pull()
+
     def forget(self, job: str) -> None:
         """Does not take the job up again after a restart."""
         self._jobs.pop(job, None)
@@ -145,12 +175,12 @@ class Connection:
         self._drop(wait=wait)
         self._jobs.clear()
         self._to_cancel.clear()
-        self.view = LinkView()
+        self.view, self.models = LinkView(), ModelsView()
 
     @property
-    def log(self) -> str:
-        """The last lines of the local backend's log."""
-        return "\n".join(self._backend.log) if self._backend is not None else ""
+    def log(self) -> tuple[str, ...]:
+        """The last lines that the local backend wrote, also when it has ended by itself."""
+        return self._old_log if self._backend is None else tuple(self._backend.log)
 
     def _check_allowed(self, address: str) -> None:
         if not address_of(address).is_loopback and not self._network_allowed():
@@ -202,6 +232,7 @@ class Connection:
         endings = [client.close] if (client := self._client) is not None else []
         if (backend := self._backend) is not None:
             endings.append(backend.stop)
+            self._old_log = tuple(backend.log)
         self._client = self._backend = None
         if not endings:
             return

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from attrs import define, evolve, frozen
+from attrs import evolve
 
 from kiss3d_protocol.errors import ConnectionLost, JobCancelled, Kiss3DError, StageFailed, error_from_wire
 from kiss3d_protocol.messages import MeshReady, Refused, ReportFiles
 from kiss3d_protocol.params import GenerateParams
-from kiss3d_protocol.payloads import Blob, MeshRef
 from kiss3d_protocol.session import News, Received
 
 from .connection import BackendTarget, Connection
 from .importer.arrays import MeshArrays, read_mesh
 from .importer.recipe import make_recipe, with_report
+from .job import ArrivedMesh, Job
 from .job_inputs import JobInputs, make_submit
-from .job_state import JobState, Link, Phase, cancel_requested, failed, reduce_job
+from .job_state import JobState, Phase, cancel_requested, chosen, failed, reduce_job
+from .link_state import Link
+from .tick_times import TickTimes
 
 TICK_BUDGET_SECONDS = 0.005
 """How long one tick may take in, imports aside."""
@@ -50,39 +52,12 @@ class SceneWriter(Protocol):
     def remove(self, target: Any) -> None: ...
 
 
-@frozen
-class _Mesh:
-    quality: str
-    ref: MeshRef
-    blobs: Sequence[Blob]
-
-
-@define(eq=False)
-class Job:
-    """A job that is followed. ``hindrance`` says why its mesh is not in the scene yet, though it is here.
-
-    ``settled`` is True when nothing will happen to it any more, neither at the backend nor in the scene.
-    ``on_report`` waits for the report that was asked for: the page as UTF-8, or why there is none.
-    """
-
-    state: JobState
-    connection: Connection
-    target: Any
-    recipe: dict[str, Any]
-    on_change: Callable[[JobState], None] | None = None
-    hindrance: str = ""
-    placed: str = ""
-    settled: bool = False
-    waiting: _Mesh | None = None
-    on_report: Callable[[bytes | Kiss3DError], None] | None = None
-
-    @property
-    def id(self) -> str:
-        return self.state.job
-
-
 class JobMonitor:
-    """``make_connection`` connects to a backend; ``scene`` writes to Blender's data."""
+    """``make_connection`` connects to a backend; ``scene`` writes to Blender's data.
+
+    ``imported``: the quality of the mesh that the last :meth:`poll` put into the scene, "" when it did not. ``times``:
+    how long the ticks took, noted by whoever calls :meth:`poll` on Blender's main thread.
+    """
 
     def __init__(
         self,
@@ -94,6 +69,8 @@ class JobMonitor:
     ) -> None:
         self.jobs: dict[str, Job] = {}
         self.connections: dict[BackendTarget, Connection] = {}
+        self.times = TickTimes()
+        self.imported = ""
         self._make_connection = make_connection
         self._scene = scene
         self._addon_version = addon_version
@@ -122,7 +99,8 @@ class JobMonitor:
         connection = self.connect(backend)
         connection.submit(submit, blobs)
         recipe = make_recipe(target.job, inputs, submit.params, target.size)
-        job = Job(JobState(target.job, target.name), connection, target, recipe, on_change)
+        state = JobState(target.job, target.name)
+        job = Job(state, backend, connection, inputs, params, target, recipe, on_change)
         self.jobs[job.id] = job
         self._forget_oldest()
         return job
@@ -138,6 +116,13 @@ class JobMonitor:
             self._set(job, cancel_requested(job.state))
         else:
             self._cancelled(job, f"'{job.state.name}' was cancelled.")
+
+    def choose(self, job: Job, bundle: int) -> bool:
+        """Lets a job that waits go on with one of its bundles, by index. False when nobody hears it now."""
+        if not job.state.choosing or not job.connection.choose(job.id, bundle):
+            return False
+        self._set(job, chosen(job.state))
+        return True
 
     def abandon(self, job: Job, error: Kiss3DError) -> None:
         """Ends a job with an error of this side, and asks the backend to stop it."""
@@ -160,6 +145,7 @@ class JobMonitor:
     def poll(self, budget: float = TICK_BUDGET_SECONDS) -> bool:
         """Takes in what came, for at most ``budget`` seconds, and does at most one import; True after a change."""
         deadline = self._clock() + budget
+        self.imported = ""
         changed = False
         for connection in list(self.connections.values()):
             before = connection.view
@@ -175,6 +161,10 @@ class JobMonitor:
             if not job.settled and self._settle(job):
                 return True
         return changed
+
+    def now(self) -> float:
+        """The time by which jobs' ``began`` and ``ended`` are told."""
+        return self._clock()
 
     @property
     def interval(self) -> float | None:
@@ -241,13 +231,17 @@ class JobMonitor:
     def _take_event(self, job: Job, news: Received) -> None:
         if isinstance(news.message, MeshReady):
             # A newer mesh stands for all that came before it.
-            job.waiting = _Mesh(news.message.quality, news.message.mesh, news.blobs)
+            job.waiting = ArrivedMesh(news.message.quality, news.message.mesh, news.blobs)
         self._set(job, reduce_job(job.state, news))
 
     def _set(self, job: Job, state: JobState) -> None:
         if state is job.state:
             return
         job.state = state
+        if job.began is None and state.phase is Phase.RUNNING:
+            job.began = self._clock()
+        if job.ended is None and state.ended:
+            job.ended = self._clock()
         if job.on_change is not None:
             job.on_change(state)
 
@@ -286,7 +280,7 @@ class JobMonitor:
         assert mesh is not None
         arrays = read_mesh(mesh.ref, mesh.blobs, job.target.size)
         self._scene.place(job.target, arrays, job.recipe | {"quality": mesh.quality})
-        job.placed = mesh.quality
+        job.placed = self.imported = mesh.quality
 
     def _finish(self, job: Job) -> None:
         report = job.state.report
@@ -294,6 +288,7 @@ class JobMonitor:
             raise StageFailed("The backend finished the job without sending a mesh.")
         recipe = with_report(job.recipe, report, self._addon_version)
         self._scene.finish(job.target, recipe | {"quality": job.placed})
+        self.imported = "final"
         job.settled = True
 
     def _clear_away(self, job: Job) -> bool:

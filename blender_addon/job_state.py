@@ -1,33 +1,34 @@
-"""What is known about a job and about the connection, as pure functions of the news (no bpy, no clock).
+"""What is known about a job, as a pure function of the news (no bpy, no clock).
 
-``JobState`` and ``LinkView`` are values: a panel draws them, a test compares them. Only :func:`reduce_job` and
-:func:`reduce_link` make new ones.
+``JobState`` is a value: a panel draws it, a test compares it. Only the functions here make new ones.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from attrs import evolve, frozen
 
 from kiss3d_protocol.errors import JobCancelled, Kiss3DError, error_from_wire
 from kiss3d_protocol.messages import (
+    BundlesReady,
     Cancelled,
     Event,
     Failed,
     Finished,
     JobReport,
     MeshReady,
-    PresetOffer,
+    Preview,
     Progress,
     Queued,
     Refused,
     StageStarted,
     WarningNote,
     WarningRaised,
-    Welcome,
 )
-from kiss3d_protocol.session import LinkChanged, LinkState, News, Received
+from kiss3d_protocol.payloads import Blob, ImageRef
+from kiss3d_protocol.session import News, Received
 
 
 class Phase(Enum):
@@ -61,10 +62,34 @@ class StageLine:
         return self.seconds is not None
 
 
+@frozen(eq=False)
+class ShownPicture:
+    """A picture that came: ``data`` is the file as it came, ``key`` is another for every picture of a job.
+
+    ``width`` and ``height`` in pixels.
+    """
+
+    key: str
+    title: str
+    data: bytes
+    width: int
+    height: int
+
+
+@frozen(eq=False)
+class OfferedBundle:
+    """One of the bundles that can be chosen, and the seed that it was made with."""
+
+    picture: ShownPicture
+    seed: int
+
+
 @frozen
 class JobState:
     """All that the panel shows of a job. ``fraction`` is 0 to 1 of the whole job; ``quality`` that of the newest mesh
-    that came; ``last_number`` the number of the last stored event, from which a new connection resumes."""
+    that came, and ``updates`` how many came; ``last_number`` the number of the last stored event, from which a new
+    connection resumes. ``previews``: the newest picture of each stage, by the stage's name, in the order of the stages.
+    ``choosing``: the job waits until somebody chooses one of the ``bundles``."""
 
     job: str
     name: str = ""
@@ -75,6 +100,10 @@ class JobState:
     fraction: float = 0.0
     eta_seconds: float | None = None
     quality: str | None = None
+    updates: int = 0
+    previews: tuple[tuple[str, ShownPicture], ...] = ()
+    bundles: tuple[OfferedBundle, ...] = ()
+    choosing: bool = False
     warnings: tuple[WarningNote, ...] = ()
     error: Kiss3DError | None = None
     report: JobReport | None = None
@@ -101,7 +130,7 @@ def reduce_job(state: JobState, news: News) -> JobState:
         return state
     if not isinstance(message, Event) or message.job != state.job:
         return state
-    after = _after_event(state, message)
+    after = _after_event(state, message, news.blobs)
     return evolve(after, last_number=message.number) if message.number else after
 
 
@@ -109,7 +138,7 @@ def failed(state: JobState, error: Kiss3DError) -> JobState:
     """The state of a job that ended with ``error``, which may also have come from this side."""
     if state.ended:
         return state
-    return evolve(state, phase=Phase.FAILED, error=error, eta_seconds=None)
+    return evolve(state, phase=Phase.FAILED, error=error, eta_seconds=None, choosing=False)
 
 
 def cancel_requested(state: JobState) -> JobState:
@@ -117,7 +146,12 @@ def cancel_requested(state: JobState) -> JobState:
     return state if state.ended else evolve(state, cancel_requested=True)
 
 
-def _after_event(state: JobState, event: Event) -> JobState:
+def chosen(state: JobState) -> JobState:
+    """The state after the user chose a bundle, until the backend says what it does with it."""
+    return evolve(state, choosing=False)
+
+
+def _after_event(state: JobState, event: Event, blobs: Sequence[Blob]) -> JobState:
     match event:
         case Queued():
             # A backend that was restarted in the middle of the job begins it again.
@@ -128,6 +162,8 @@ def _after_event(state: JobState, event: Event) -> JobState:
                 stages=(),
                 fraction=0.0,
                 eta_seconds=None,
+                bundles=(),
+                choosing=False,
             )
         case StageStarted():
             line = StageLine(event.stage, event.title, event.time)
@@ -136,6 +172,7 @@ def _after_event(state: JobState, event: Event) -> JobState:
                 phase=Phase.RUNNING,
                 stages=(*_closed(state.stages, event.time), line),
                 stage_count=event.count,
+                choosing=False,
             )
         case Progress():
             return evolve(
@@ -145,8 +182,13 @@ def _after_event(state: JobState, event: Event) -> JobState:
                 fraction=event.fraction,
                 eta_seconds=event.eta_seconds,
             )
+        case Preview():
+            picture = _shown(event.image, blobs, f"{event.stage}-{event.number}", _title_of(state, event.stage))
+            return evolve(state, previews=tuple({**dict(state.previews), event.stage: picture}.items()))
+        case BundlesReady():
+            return evolve(state, bundles=_offered(event, blobs), choosing=event.waiting)
         case MeshReady():
-            return evolve(state, quality=event.quality)
+            return evolve(state, quality=event.quality, updates=state.updates + 1)
         case WarningRaised():
             note = WarningNote(event.code, event.message, event.remedy)
             return evolve(state, warnings=(*state.warnings, note))
@@ -164,6 +206,7 @@ def _after_event(state: JobState, event: Event) -> JobState:
                 stages=_closed(state.stages, event.time),
                 error=JobCancelled(f"'{state.name}' was cancelled."),
                 eta_seconds=None,
+                choosing=False,
             )
         case _:
             return state
@@ -176,12 +219,28 @@ def _finished(state: JobState, event: Finished) -> JobState:
         phase=Phase.FINISHED,
         fraction=1.0,
         eta_seconds=None,
+        choosing=False,
         report=report,
         warnings=report.warnings,
         stages=tuple(
             StageLine(line.stage, line.title, started=0.0, fraction=1.0, seconds=line.seconds) for line in report.stages
         ),
     )
+
+
+def _offered(event: BundlesReady, blobs: Sequence[Blob]) -> tuple[OfferedBundle, ...]:
+    return tuple(
+        OfferedBundle(_shown(bundle.image, blobs, f"bundle-{event.number}-{index}", f"{index + 1}"), bundle.seed)
+        for index, bundle in enumerate(event.bundles)
+    )
+
+
+def _shown(image: ImageRef, blobs: Sequence[Blob], key: str, title: str) -> ShownPicture:
+    return ShownPicture(key, title, bytes(blobs[image.blob]), image.width, image.height)
+
+
+def _title_of(state: JobState, stage: str) -> str:
+    return next((line.title for line in state.stages if line.stage == stage), stage)
 
 
 def _closed(stages: tuple[StageLine, ...], time: float) -> tuple[StageLine, ...]:
@@ -196,44 +255,3 @@ def _advanced(stages: tuple[StageLine, ...], event: Progress) -> tuple[StageLine
         return stages
     fraction = min(event.step / event.steps, 1.0)
     return (*stages[:-1], evolve(stages[-1], fraction=max(fraction, stages[-1].fraction)))
-
-
-class Link(Enum):
-    """How things stand with a backend. FAILED stays until the user does something."""
-
-    OFF = "off"
-    STARTING = "starting"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    LOST = "lost"
-    FAILED = "failed"
-
-
-@frozen
-class LinkView:
-    """The connection as the panel shows it. ``error`` is the reason why it does not stand, if one is known."""
-
-    link: Link = Link.OFF
-    error: Kiss3DError | None = None
-    welcome: Welcome | None = None
-
-    def offer(self, preset: str) -> PresetOffer | None:
-        """What the connected backend says about a preset; None while nobody is connected or it does not know it."""
-        if self.link is not Link.CONNECTED or self.welcome is None:
-            return None
-        return next((offer for offer in self.welcome.presets if offer.name == preset), None)
-
-
-_LINKS = {
-    LinkState.CONNECTING: Link.CONNECTING,
-    LinkState.CONNECTED: Link.CONNECTED,
-    LinkState.LOST: Link.LOST,
-    LinkState.FAILED: Link.FAILED,
-}
-
-
-def reduce_link(view: LinkView, news: News) -> LinkView:
-    """The view after ``news``. The last welcome is kept through a loss, to name the backend that was there."""
-    if not isinstance(news, LinkChanged):
-        return view
-    return LinkView(_LINKS[news.state], news.error, news.welcome or view.welcome)

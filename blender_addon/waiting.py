@@ -7,8 +7,10 @@ import time
 from kiss3d_protocol.errors import ConnectionLost, JobError, Kiss3DError
 
 from .connection import Connection
-from .job_monitor import Job, JobMonitor
-from .job_state import Link, Phase
+from .job import Job
+from .job_monitor import JobMonitor
+from .job_state import Phase
+from .link_state import Link
 
 PAUSE_SECONDS = 0.01
 LOST_FOR_SECONDS = 30.0

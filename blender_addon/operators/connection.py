@@ -7,7 +7,7 @@ from kiss3d_protocol.pairing_string import parse_pairing
 from kiss3d_protocol.redeem import pair_with
 
 from .. import blender_session, preferences
-from ..job_state import Link
+from ..link_state import Link
 
 PAIR_SECONDS = 5.0
 

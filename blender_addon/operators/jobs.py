@@ -4,7 +4,7 @@ import bpy
 
 from .. import blender_session, report_page
 from ..importer import place
-from ..job_monitor import Job
+from ..job import Job
 
 
 class _JobOperator:

@@ -4,7 +4,7 @@ import bpy
 
 from .. import blender_session, preferences
 from ..connection import LocalTarget
-from ..job_state import Link, LinkView
+from ..link_state import Link, LinkView
 from ..operators.connection import KISS3D_OT_connect, KISS3D_OT_disconnect, KISS3D_OT_preferences
 from .main_panel import KISS3D_PT_main
 from .text import draw_error, draw_text

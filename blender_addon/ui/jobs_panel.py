@@ -3,8 +3,9 @@
 import bpy
 
 from .. import blender_session
-from ..job_monitor import Job
-from ..job_state import JobState, Link, Phase, StageLine
+from ..job import Job
+from ..job_state import JobState, Phase, StageLine
+from ..link_state import Link
 from ..operators.jobs import (
     KISS3D_OT_cancel,
     KISS3D_OT_dismiss,

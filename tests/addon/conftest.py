@@ -11,8 +11,9 @@ import pytest
 from blender_addon.capture.picture import Picture
 from blender_addon.connection import AddressTarget, BackendTarget, Connection
 from blender_addon.importer.arrays import MeshArrays
+from blender_addon.job import Job
 from blender_addon.job_inputs import JobInputs
-from blender_addon.job_monitor import Job, JobMonitor
+from blender_addon.job_monitor import JobMonitor
 from tests.fakes.meshes import sphere
 
 from kiss3d_protocol.client import Client

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from blender_addon.connection import AddressTarget, Connection, LocalTarget
-from blender_addon.job_state import Link
+from blender_addon.link_state import Link
 from tests.fakes.meshes import sphere
 from tests.fakes.scripted_backend import Never, ScriptedBackend, ScriptedJob, Step
 
 from kiss3d_protocol.errors import AddressInvalid, BackendStartFailed, BackendUnreachable, Kiss3DError
 from kiss3d_protocol.messages import Event, MeshReady, StageStarted, Submit, new_job_id
+from kiss3d_protocol.models import ModelInfo
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.payloads import BlobWriter
 from kiss3d_protocol.session import News, Received
@@ -25,6 +26,7 @@ class FakeLauncher:
         self.address: str | None = None
         self.error: Kiss3DError | None = None
         self.started = self.stopped = 0
+        self.log = ["first line", "last words"]
 
     def start(self) -> None:
         self.started += 1
@@ -69,6 +71,13 @@ def mesh_then_stand_still(job: ScriptedJob) -> Iterator[Step]:
     yield job.stage("shape", 0, 1)
     yield job.mesh("coarse", sphere(8, 6))
     yield Never()
+
+
+MODEL = ModelInfo("flux", "FLUX", "some/where", "1", "mit", False, ("fast",), 8 << 30, 0, "missing", "known")
+
+
+def remote(address: str) -> Connection:
+    return Connection(AddressTarget(address), "test/1", network_allowed=lambda: False)
 
 
 def local(launcher: FakeLauncher) -> Connection:
@@ -207,3 +216,36 @@ def test_nobody_there_keeps_trying_and_says_why() -> None:
     drain(connection, lambda got: connection.view.error is not None)
     assert connection.view.link is Link.CONNECTING and isinstance(connection.view.error, BackendUnreachable)
     connection.close(wait=True)
+
+
+def test_models_that_are_missing_are_listed_and_downloaded() -> None:
+    with ScriptedBackend(missing_models=[MODEL]) as backend:
+        connection = remote(backend.address)
+        connection.open()
+        assert not connection.pull_models("fast"), "nobody hears it yet"
+        drain(connection, lambda _: bool(connection.models.models))
+        assert connection.models.named(("flux",)) == (MODEL,)
+        offer = connection.view.offer("fast")
+        assert offer is not None and not offer.offered and offer.bytes_to_get == MODEL.size
+
+        assert connection.pull_models("fast") and connection.busy
+        drain(connection, lambda _: connection.models.progress is not None)
+        connection.cancel_pull()
+        drain(connection, lambda _: not connection.models.pulling)
+
+        assert connection.pull_models("fast")
+        backend.let_download_end.set()
+        drain(connection, lambda _: not connection.models.pulling and connection.models.named(("flux",))[0].have > 0)
+        offer = connection.view.offer("fast")
+        assert offer is not None and offer.offered, "the backend says again what it offers"
+        connection.close(wait=True)
+
+
+def test_last_words_of_a_backend_that_has_ended_are_kept() -> None:
+    launcher = FakeLauncher()
+    connection = local(launcher)
+    connection.open()
+    assert connection.log[-1] == "last words"
+    launcher.error = BackendStartFailed("It has ended.")
+    drain(connection, lambda got: len(got) == 1)
+    assert connection.view.link is Link.FAILED and connection.log[-1] == "last words"

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 from blender_addon.connection import AddressTarget, LocalTarget
+from blender_addon.job import Job
 from blender_addon.job_monitor import BUSY_INTERVAL, IDLE_INTERVAL, KEPT_JOBS
-from blender_addon.job_state import Link, Phase
+from blender_addon.job_state import Phase
+from blender_addon.link_state import Link
 from blender_addon.waiting import wait_until_settled
-from tests.addon.conftest import Bench
+from tests.addon.conftest import Bench, Target
 from tests.fakes.meshes import sphere
 from tests.fakes.scripted_backend import Never, Pause, ScriptedBackend, ScriptedJob, Step, Until, coarse_then_final
 
@@ -281,3 +283,50 @@ def test_a_report_is_handed_to_who_asked_and_a_refusal_does_not_end_the_job(benc
         assert isinstance(answers[1], JobNotEnded) and going.state.phase is Phase.RUNNING
         bench.monitor.disconnect(AddressTarget(backend.address))
         assert not bench.monitor.ask_report(done, answers.append), "nobody hears it"
+
+
+def test_bundle_is_chosen_once_and_only_while_the_job_waits_for_it(bench: Bench) -> None:
+    def choose(job: ScriptedJob) -> Iterator[Step]:
+        yield job.stage("bundle", 0, 1)
+        yield job.bundles([b"first", b"second"], 8, 4)
+        yield Until(lambda: job.choice is not None)
+        yield job.mesh("final", sphere(8, 6))
+        yield job.finished()
+
+    with ScriptedBackend(default=choose) as backend:
+        job = bench.submit(backend.address)
+        assert not bench.monitor.choose(job, 0), "there is nothing to choose from yet"
+        bench.until(lambda: job.state.choosing)
+        assert [bundle.picture.data for bundle in job.state.bundles] == [b"first", b"second"]
+        assert bench.monitor.choose(job, 1) and not job.state.choosing
+        assert not bench.monitor.choose(job, 0)
+        bench.until(lambda: job.settled)
+        assert backend.submits[0].choice == (1,)
+
+
+def test_what_a_job_was_made_of_makes_it_again(bench: Bench) -> None:
+    with ScriptedBackend() as backend:
+        first = bench.submit(backend.address)
+        bench.until(lambda: first.settled)
+        again = bench.monitor.submit(first.backend, first.inputs, first.params, Target("chair"))
+        bench.until(lambda: again.settled)
+        one, other = backend.submits
+        assert one.blobs == other.blobs and one.submit.params == other.submit.params
+        assert again.id != first.id and bench.scene.of(again) == ["place coarse", "place final", "finish"]
+        assert 0 < first.elapsed(bench.monitor.now()) == first.elapsed(bench.monitor.now() + 5)
+
+
+def test_ticks_that_put_something_into_the_scene_are_told_apart(bench: Bench) -> None:
+    seen: list[str] = []
+
+    def settled(job: Job) -> bool:
+        if bench.monitor.imported:
+            seen.append(bench.monitor.imported)
+        return job.settled
+
+    with ScriptedBackend() as backend:
+        job = bench.submit(backend.address)
+        bench.until(lambda: settled(job))
+        bench.monitor.poll()
+        assert not bench.monitor.imported
+    assert seen == ["coarse", "final", "final"], "the last one is the undo step"

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import attrs
 from attrs import evolve
-from blender_addon.job_state import (
-    JobState,
-    Link,
-    LinkView,
-    Phase,
-    cancel_requested,
-    failed,
-    reduce_job,
-    reduce_link,
-)
+from blender_addon.job_state import JobState, Phase, cancel_requested, chosen, failed, reduce_job
 from tests.fakes.meshes import sphere
-from tests.protocol.samples import bundles_ready, welcome
+from tests.protocol.samples import bundles_ready
 
-from kiss3d_protocol.errors import BackendUnreachable, JobCancelled, OutOfMemory, PresetUnavailable, StageFailed
+from kiss3d_protocol.errors import JobCancelled, OutOfMemory, PresetUnavailable, StageFailed
 from kiss3d_protocol.messages import (
     Cancelled,
-    Device,
     Event,
     Failed,
     Finished,
     JobReport,
     MeshReady,
-    PresetOffer,
+    Preview,
     Progress,
     Queued,
     Refused,
@@ -34,10 +23,10 @@ from kiss3d_protocol.messages import (
     StageTime,
     WarningNote,
     WarningRaised,
-    Welcome,
     new_job_id,
 )
 from kiss3d_protocol.models import ModelList, PullFailed, PullProgress
+from kiss3d_protocol.payloads import BlobWriter
 from kiss3d_protocol.session import LinkChanged, LinkState, Received
 
 JOB = new_job_id()
@@ -145,27 +134,39 @@ def test_nothing_changes_after_the_end_or_for_others() -> None:
     assert reduce_job(fresh, LinkChanged(LinkState.LOST)) is fresh
 
 
-def test_link_tells_the_reason_and_keeps_the_backend_through_a_loss() -> None:
-    welcome = Welcome(
-        protocol="1.0",
-        server="kiss3d/0.1.0",
-        instance=new_job_id(),
-        heartbeat_seconds=2.0,
-        device=Device("cpu", "CPU", None, None, 1, 1),
-        presets=(PresetOffer("draft", "Draft", True), PresetOffer("fast", "Fast", False, "It needs a GPU.")),
-    )
-    view = reduce_link(LinkView(), LinkChanged(LinkState.CONNECTING, None, BackendUnreachable("Nobody is there.")))
-    assert view.link is Link.CONNECTING and isinstance(view.error, BackendUnreachable)
-    assert view.offer("fast") is None, "nobody has said anything about presets yet"
+def picture(number: int, stage: str, data: bytes) -> Received:
+    image = BlobWriter().image(data, "image/png", 8, 4)
+    return Received(Preview(job=JOB, number=number, stage=stage, image=image), [data])
 
-    view = reduce_link(view, LinkChanged(LinkState.CONNECTED, welcome))
-    assert view.error is None
-    offer = view.offer("fast")
-    assert offer is not None and offer.reason == "It needs a GPU."
-    assert view.offer("nonsense") is None
 
-    view = reduce_link(view, LinkChanged(LinkState.LOST))
-    assert view.link is Link.LOST and view.welcome == welcome and view.offer("draft") is None
+def test_each_stage_shows_its_newest_picture() -> None:
+    state = after(started(1, "shape", 1.0))
+    for news in (picture(2, "shape", b"a"), picture(3, "other", b"b"), picture(4, "shape", b"c")):
+        state = reduce_job(state, news)
+    assert [(stage, shown.data, shown.title) for stage, shown in state.previews] == [
+        ("shape", b"c", "Shape"),
+        ("other", b"b", "other"),
+    ]
+    assert len({shown.key for _, shown in state.previews}) == 2
+    assert reduce_job(state, picture(5, "shape", b"c")).previews[0][1].key != state.previews[0][1].key
+
+
+def test_bundles_wait_for_a_choice_until_it_is_made_or_the_job_goes_on_or_ends() -> None:
+    event, blobs = bundles_ready(JOB, number=7)
+    state = reduce_job(JobState(JOB, "chair", Phase.RUNNING), Received(evolve(event, waiting=True), blobs))
+    assert state.choosing and [bundle.seed for bundle in state.bundles] == [one.seed for one in event.bundles]
+    assert [bundle.picture.data for bundle in state.bundles] == [bytes(blobs[one.image.blob]) for one in event.bundles]
+    for later in (
+        chosen(state),
+        after(started(8, "texture", 9.0), state=state),
+        after(Cancelled(job=JOB, number=8), state=state),
+        after(Finished(job=JOB, number=8, report=REPORT), state=state),
+        failed(state, StageFailed("late")),
+    ):
+        assert not later.choosing and later.bundles == state.bundles
+    assert after(Queued(job=JOB, number=8, position=0), state=state).bundles == (), "it draws them anew"
+    going_on = Received(evolve(event, waiting=False), blobs)
+    assert not reduce_job(JobState(JOB), going_on).choosing, "it goes on with all of them"
 
 
 def test_words_of_version_1_1_do_not_disturb_a_job() -> None:
@@ -175,12 +176,3 @@ def test_words_of_version_1_1_do_not_disturb_a_job() -> None:
     assert (after.phase, after.last_number, after.error) == (Phase.RUNNING, 7, None)
     for message in (ModelList(()), PullProgress("download", "one", "a", 1, 2, 3.0), PullFailed("c", "M.")):
         assert reduce_job(running, Received(message)) is running
-
-
-def test_offers_that_change_reach_the_panel() -> None:
-    view = reduce_link(LinkView(), LinkChanged(LinkState.CONNECTED, welcome()))
-    offer = view.offer("fast")
-    assert offer is not None and not offer.offered
-    changed = attrs.evolve(welcome(), presets=(PresetOffer("fast", "Fast", True),))
-    offer = reduce_link(view, LinkChanged(LinkState.CONNECTED, changed)).offer("fast")
-    assert offer is not None and offer.offered

@@ -31,8 +31,11 @@ from kiss3d_protocol.framing import decode_client, encode
 from kiss3d_protocol.key_files import backend_keys
 from kiss3d_protocol.messages import (
     Attach,
+    BundleOffer,
+    BundlesReady,
     Cancel,
     Cancelled,
+    Choose,
     Device,
     Event,
     Failed,
@@ -45,6 +48,7 @@ from kiss3d_protocol.messages import (
     Ping,
     Pong,
     PresetOffer,
+    Preview,
     Progress,
     Queued,
     Refused,
@@ -57,8 +61,18 @@ from kiss3d_protocol.messages import (
     WarningRaised,
     Welcome,
 )
+from kiss3d_protocol.models import (
+    CancelPull,
+    ListModels,
+    ModelInfo,
+    ModelList,
+    PullCancelled,
+    PullFinished,
+    PullModels,
+    PullProgress,
+)
 from kiss3d_protocol.params import PRESETS
-from kiss3d_protocol.payloads import Blob, FileRef, sha256_of
+from kiss3d_protocol.payloads import Blob, BlobWriter, FileRef, sha256_of
 from kiss3d_protocol.security import secure_backend
 from kiss3d_protocol.version import PROTOCOL_VERSION
 
@@ -92,10 +106,11 @@ Step = Event | Say | Pause | Until
 
 @dataclass
 class ScriptedJob:
-    """What a script sees: the ``submit`` and the blobs that came, and makers of events."""
+    """What a script sees: the ``submit`` and the blobs that came, what was chosen of its bundles, makers of events."""
 
     submit: Submit
     blobs: Sequence[bytes]
+    choice: tuple[int, ...] | None = None
     warnings: list[WarningNote] = field(default_factory=list)
     stages: list[StageStarted] = field(default_factory=list)
 
@@ -118,6 +133,21 @@ class ScriptedJob:
         """``fraction`` of the whole job, ``step`` of ``steps`` of the stage that was started last."""
         stage = self.stages[-1].stage
         return Progress(job=self.id, stage=stage, step=step, steps=steps, fraction=fraction, eta_seconds=eta)
+
+    def preview(self, data: bytes, width: int, height: int) -> Say:
+        """A PNG that the stage that was started last shows."""
+        writer = BlobWriter()
+        image = writer.image(data, "image/png", width, height)
+        return Preview(job=self.id, stage=self.stages[-1].stage, image=image), writer.blobs
+
+    def bundles(self, pictures: Sequence[bytes], width: int, height: int) -> Say:
+        """PNGs to choose from; follow it with ``Until(lambda: job.choice is not None)``."""
+        writer = BlobWriter()
+        offers = tuple(
+            BundleOffer(writer.image(data, "image/png", width, height), seed) for seed, data in enumerate(pictures)
+        )
+        event = BundlesReady(job=self.id, stage=self.stages[-1].stage, bundles=offers, waiting=True)
+        return event, writer.blobs
 
     def mesh(self, quality: str, mesh: FakeMesh) -> Say:
         ref, blobs = mesh.message()
@@ -175,7 +205,9 @@ class ScriptedBackend:
     """Listens on ``address`` in a thread of its own between ``__enter__`` and ``__exit__``.
 
     ``submits`` holds every job that came, ``cancels`` the ids of those that somebody wanted to end. ``refused_presets``
-    maps a preset's name to the reason why it is not offered. An exception in a script is raised again at the end.
+    maps a preset's name to the reason why it is not offered. ``missing_models``: what the presets lack that they name;
+    a download gets half of it, and the rest once ``let_download_end`` is set. An exception in a script is raised again
+    at the end.
     """
 
     def __init__(
@@ -184,14 +216,18 @@ class ScriptedBackend:
         *,
         default: Script = coarse_then_final,
         refused_presets: Mapping[str, str] | None = None,
+        missing_models: Sequence[ModelInfo] = (),
         heartbeat_seconds: float = 2.0,
     ) -> None:
         self.address = ""
+        self.let_download_end = threading.Event()
         self.submits: list[ScriptedJob] = []
         self.cancels: list[str] = []
         self._scripts = dict(scripts or {})
         self._default = default
         self._refused = dict(refused_presets or {})
+        self._models = list(missing_models)
+        self._downloading = False
         self._heartbeat = heartbeat_seconds
         self._instance = str(uuid.uuid4())
         self._jobs: dict[str, _Running] = {}
@@ -234,6 +270,7 @@ class ScriptedBackend:
                     message, blobs = decode_client(frames)
                     self._take(peer, message, blobs)
                 self._play()
+                self._end_download()
         except BaseException as problem:
             self._problem = problem
 
@@ -260,6 +297,18 @@ class ScriptedBackend:
                 running = self._jobs.get(message.job)
                 if running is not None and not running.ended:
                     self._say(running, (Cancelled(job=message.job), ()))
+            case Choose():
+                self._jobs[message.job].job.choice = message.indices
+            case ListModels():
+                self._send(peer, ModelList(tuple(self._models)))
+            case PullModels():
+                self._downloading = True
+                size = sum(model.size for model in self._models)
+                name = self._models[0].name
+                self._send(peer, PullProgress("download", name, "weights", size // 2, size, 2e7, size / 4e7))
+            case CancelPull():
+                self._downloading = False
+                self._send(peer, PullCancelled())
             case GetReport():
                 self._report(peer, message.job)
             case ListJobs():
@@ -316,6 +365,22 @@ class ScriptedBackend:
         for peer in running.followers:
             self._send(peer, event, blobs)
 
+    def _end_download(self) -> None:
+        if not self._downloading or not self.let_download_end.is_set():
+            return
+        self._downloading = False
+        names = tuple(model.name for model in self._models)
+        self._models = [attrs.evolve(model, have=model.size, state="ready") for model in self._models]
+        for peer in self._greeted:
+            self._send(peer, PullFinished(names))
+            self._send(peer, self._welcome())
+
+    def _offer(self, name: str, title: str) -> PresetOffer:
+        missing = [model for model in self._models if name in model.presets and model.state == "missing"]
+        reason = self._refused.get(name, "Model files are missing." if missing else "")
+        left = sum(model.size - model.have for model in missing)
+        return PresetOffer(name, title, not reason, reason, tuple(model.name for model in missing), left)
+
     def _welcome(self) -> Welcome:
         return Welcome(
             protocol=PROTOCOL_VERSION,
@@ -323,12 +388,8 @@ class ScriptedBackend:
             instance=self._instance,
             heartbeat_seconds=self._heartbeat,
             device=Device("cpu", "Scripted", None, None, 1 << 30, 1 << 29),
-            presets=tuple(
-                PresetOffer(
-                    preset.name, preset.title, preset.name not in self._refused, self._refused.get(preset.name, "")
-                )
-                for preset in PRESETS
-            ),
+            presets=tuple(self._offer(preset.name, preset.title) for preset in PRESETS),
+            missing_models=tuple(model.name for model in self._models if model.state == "missing"),
         )
 
     def _report(self, peer: bytes, job: str) -> None:
