@@ -319,12 +319,19 @@ def test_what_a_job_was_made_of_makes_it_again(bench: Bench) -> None:
 def test_ticks_that_put_something_into_the_scene_are_told_apart(bench: Bench) -> None:
     seen: list[str] = []
 
+    def held(job: ScriptedJob) -> Iterator[Step]:
+        yield job.stage("shape", 0, 1)
+        yield job.mesh("coarse", sphere(8, 6))
+        yield Until(lambda: bool(seen))
+        yield job.mesh("final", sphere(8, 6))
+        yield job.finished()
+
     def settled(job: Job) -> bool:
         if bench.monitor.imported:
             seen.append(bench.monitor.imported)
         return job.settled
 
-    with ScriptedBackend() as backend:
+    with ScriptedBackend(default=held) as backend:
         job = bench.submit(backend.address)
         bench.until(lambda: settled(job))
         bench.monitor.poll()
