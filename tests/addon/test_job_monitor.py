@@ -312,7 +312,7 @@ def test_what_a_job_was_made_of_makes_it_again(bench: Bench) -> None:
         bench.until(lambda: again.settled)
         one, other = backend.submits
         assert one.blobs == other.blobs and one.submit.params == other.submit.params
-        assert again.id != first.id and bench.scene.of(again) == ["place coarse", "place final", "finish"]
+        assert again.id != first.id and bench.scene.of(again)[-2:] == ["place final", "finish"]
         assert 0 < first.elapsed(bench.monitor.now()) == first.elapsed(bench.monitor.now() + 5)
 
 
