@@ -180,7 +180,7 @@ def test_a_preset_that_does_not_fit_says_so_before_anything_is_downloaded(
 def test_a_preset_whose_models_find_no_room_says_how_much_is_lacking(monkeypatch: pytest.MonkeyPatch) -> None:
     offer = PresetOffer("fast", "Fast", False, "Model files are missing.", ("lrm", "birefnet"), 29 * 10**9)
     (roomy,) = presets(monkeypatch, machine(), offer)
-    assert (roomy.verdict, roomy.code) == ("warning", "preset.models_missing")
+    assert (roomy.verdict, roomy.code) == ("note", "preset.models_missing")
     assert "lrm, birefnet; 29.0 GB" in roomy.text and "With them it can run here: FLUX streamed" in roomy.text
     (tight,) = presets(monkeypatch, machine(models_disk=evolve(DISK, free=3 * 10**9)), offer)
     assert tight.code == "preset.no_room" and "lacks 26.0 GB" in tight.text and "HF_HOME" in tight.remedy

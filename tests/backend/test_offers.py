@@ -184,12 +184,12 @@ def test_the_doctor_says_what_is_missing_and_what_it_costs(
 ) -> None:
     findings = {finding.subject: finding for finding in (*model_findings(data), *preset_findings(data, machine()))}
     draft = findings["Preset draft"]
-    assert draft.verdict == "warning" and draft.remedy == "Get them with 'kiss3d models pull draft'."
+    assert draft.verdict == "note" and draft.remedy == "Get them with 'kiss3d models pull draft'."
     assert "Missing models: mine; 2.0 kB to download." in draft.text
     assert "GB to download" in findings["Preset quality"].text
     assert str(data / "models.toml") in findings["Model catalogue"].text
     licence = findings["Licence of mine"]
-    assert (licence.verdict, licence.code, exit_code([licence])) == ("warning", "model.gated", 3)
+    assert (licence.verdict, licence.code) == ("note", "model.gated")
     assert "'Strict [2]'" in licence.text and "https://huggingface.co/small/mine" in licence.text
     assert "no Hugging Face token" in licence.text and "hf auth login" in licence.remedy
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
@@ -198,6 +198,11 @@ def test_the_doctor_says_what_is_missing_and_what_it_costs(
     assert with_token["Licence of mine"].verdict == "note"
     assert not any("hf_secret" in finding.text + finding.remedy for finding in with_token.values())
     put(tmp_path, "a.bin", 1500)
+    begun = {finding.subject: finding for finding in (*model_findings(data), *preset_findings(data, machine()))}
+    assert begun["Preset draft"].verdict == "warning", "somebody has begun to get it"
+    monkeypatch.delenv("HF_TOKEN")
+    alone = [finding for finding in model_findings(data) if finding.subject == "Licence of mine"]
+    assert [finding.verdict for finding in alone] == ["warning"] and exit_code(alone) == 3
     put(tmp_path, "b.bin", 500)
     after = {finding.subject: finding for finding in (*model_findings(data), *preset_findings(data, machine()))}
     assert after["Preset draft"].verdict == "ok" and "Licence of mine" not in after

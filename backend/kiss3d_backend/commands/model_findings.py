@@ -20,7 +20,7 @@ def model_findings(data_dir: Path) -> list[Finding]:
         return [Finding("Model catalogue", "error", error.message, error.remedy, error.code)]
     ready = sum(state.ready for state in states)
     files = Finding("Model files", "ok", f"{ready} of {len(states)} models are here, in {store.cache.root}.")
-    return [*_override(data_dir, states), files, *_licences(states)]
+    return [*_override(data_dir, states), files, *_licences(store, states)]
 
 
 def _override(data_dir: Path, states: tuple[EntryState, ...]) -> list[Finding]:
@@ -32,8 +32,11 @@ def _override(data_dir: Path, states: tuple[EntryState, ...]) -> list[Finding]:
     return [Finding("Model catalogue", "ok", f"{path} is in use; {what}.")]
 
 
-def _licences(states: tuple[EntryState, ...]) -> list[Finding]:
-    """Gated models that are still to be got. Whether a licence was accepted only the hub knows; a token is needed."""
+def _licences(store: ModelStore, states: tuple[EntryState, ...]) -> list[Finding]:
+    """Gated models that are still to be got. Whether a licence was accepted only the hub knows; a token is needed.
+
+    The lack of one is worth a warning where somebody has begun to get a preset that needs the model.
+    """
     gated = [state.entry for state in states if state.entry.gated and state.missing_bytes]
     if not gated:
         return []
@@ -48,7 +51,7 @@ def _licences(states: tuple[EntryState, ...]) -> list[Finding]:
     return [
         Finding(
             f"Licence of {entry.name}",
-            "note" if token else "warning",
+            "warning" if not token and any(store.preset(name).begun for name in entry.presets) else "note",
             f"It is given out only to people who have accepted '{entry.licence}' at {entry.page}; {login}.",
             remedy,
             ModelGated.code,

@@ -75,6 +75,12 @@ class PresetState:
         return not self.missing
 
     @property
+    def begun(self) -> bool:
+        """Whether something is here that no other preset needs: somebody wants this one."""
+        own = (state for state in self.entries if state.entry.presets == (self.preset,))
+        return any(file.done for state in own for file in state.files)
+
+    @property
     def missing(self) -> tuple[str, ...]:
         return tuple(state.entry.name for state in self.entries if not state.ready)
 
