@@ -12,6 +12,8 @@ from kiss3d_protocol.version import DEFAULT_ADDRESS
 
 from . import blender_session
 from .connection import AddressTarget, BackendTarget, LocalTarget
+from .translations import tr
+from .translations.errors import in_words
 
 PYTHON_VARIABLE = "KISS3D_PYTHON"
 
@@ -40,7 +42,7 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
         name="Python",
         description=(
             "The Python executable (or the folder) of the environment in which kiss3d is installed. "
-            f"Empty: the environment variable {PYTHON_VARIABLE} is used"
+            "Empty: the environment variable KISS3D_PYTHON is used"
         ),
         subtype="FILE_PATH",
         update=_changed,
@@ -79,35 +81,34 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
         try:
             address = address_of(self.address.strip())
         except Kiss3DError as error:
-            _lines(layout, str(error), icon="ERROR")
+            _lines(layout, " ".join(in_words(error)), icon="ERROR")
             return
         if not address.is_loopback and not bpy.app.online_access:
-            _lines(
-                layout,
-                "Blender is not allowed to use the network. Turn on 'Allow Online Access' in Preferences > System.",
-                icon="ERROR",
+            sentence = tr(
+                "Blender is not allowed to use the network. Turn on 'Allow Online Access' in Preferences > System."
             )
+            _lines(layout, sentence, icon="ERROR")
 
     def _draw_python_help(self, layout):
         if self.python:
             return
         from_variable = os.environ.get(PYTHON_VARIABLE)
         if from_variable:
-            _lines(layout, f"{PYTHON_VARIABLE} is used: {from_variable}", icon="INFO")
+            _lines(layout, tr("KISS3D_PYTHON is used: {path}", path=from_variable), icon="INFO")
             return
         example = r"kiss3d\.venv\Scripts\python.exe" if _WINDOWS else "kiss3d/.venv/bin/python"
-        _lines(
-            layout,
-            "Choose the Python of the environment in which you installed kiss3d, "
-            f"for example {example}. The command 'kiss3d doctor' prints it.",
-            icon="INFO",
+        sentence = tr(
+            "Choose the Python of the environment in which you installed kiss3d, for example {example}. "
+            "The command 'kiss3d doctor' prints it.",
+            example=example,
         )
+        _lines(layout, sentence, icon="INFO")
 
 
 def _lines(layout, text, icon):
     column = layout.column(align=True)
     for index, line in enumerate(textwrap.wrap(text, 80)):
-        column.label(text=line, icon=icon if index == 0 else "BLANK1")
+        column.label(text=line, icon=icon if index == 0 else "BLANK1", translate=False)
 
 
 def get(context) -> Kiss3DPreferences:

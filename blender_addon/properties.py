@@ -2,12 +2,14 @@
 
 import bpy
 
-from kiss3d_protocol.params import DEFAULT_PRESET, MAX_PROMPT, PRESETS
+from kiss3d_protocol.params import DEFAULT_PRESET, MAX_BUNDLES, MAX_PROMPT, PRESETS
 
 from . import blender_session, preferences
 from .capture.datablock import is_still_picture
 from .result_settings import Kiss3DResultSettings
 from .sources import SOURCES
+from .translations import OWN_CONTEXT, tr
+from .translations.errors import in_language
 
 LARGEST_SEED = 2**31 - 1
 """Blender's integers have 32 bits with a sign; the scripting API takes the protocol's full range."""
@@ -22,7 +24,8 @@ def _presets(self, context):
     for number, preset in enumerate(PRESETS):
         offer = view.offer(preset.name) if view is not None else None
         if offer is not None and not offer.offered:
-            items.append((preset.name, f"{preset.title} (not available)", offer.reason, "ERROR", number))
+            title = tr("{preset} (not available)", preset=tr(preset.title))
+            items.append((preset.name, title, in_language(offer.reason), "ERROR", number))
         else:
             items.append((preset.name, preset.title, preset.description, "NONE", number))
     if items != _items:
@@ -76,6 +79,7 @@ class Kiss3DSceneSettings(bpy.types.PropertyGroup):
     )
     prompt: bpy.props.StringProperty(
         name="Prompt",
+        translation_context=OWN_CONTEXT,
         description="What the object is, in words. Needed where there is no picture and no mesh, else left to you",
         maxlen=MAX_PROMPT,
     )
@@ -97,6 +101,13 @@ class Kiss3DSceneSettings(bpy.types.PropertyGroup):
         min=0,
         max=LARGEST_SEED,
         default=0,
+    )
+    bundles: bpy.props.IntProperty(
+        name="Choose from",
+        description="How many bundles are drawn for you to choose from before the object is made of one",
+        min=1,
+        max=MAX_BUNDLES,
+        default=1,
     )
     size: bpy.props.FloatProperty(
         name="Size",

@@ -6,30 +6,34 @@ import atexit
 
 import bpy
 
-from . import blender_session, preferences, properties, result_settings
-from .operators import connection, generate, jobs
-from .ui import connection_panel, jobs_panel, main_panel, menus, result_panel
+from . import blender_session, job_list, keymap, preferences, properties, result_settings, translations
+from .operators import connection, generate, jobs, models, variations
+from .ui import connection_panel, jobs_panel, main_panel, menus, models_panel, result_panel, thumbnails
 
 CLASSES = (
     preferences.Kiss3DPreferences,
     result_settings.Kiss3DResultSettings,
     properties.Kiss3DSceneSettings,
+    job_list.Kiss3DJobItem,
     *generate.CLASSES,
     jobs.KISS3D_OT_cancel,
     jobs.KISS3D_OT_dismiss,
     jobs.KISS3D_OT_select,
     jobs.KISS3D_OT_show_report,
     jobs.KISS3D_OT_place_here,
-    connection.KISS3D_OT_connect,
-    connection.KISS3D_OT_disconnect,
-    connection.KISS3D_OT_pair,
-    connection.KISS3D_OT_dismiss_notice,
-    connection.KISS3D_OT_preferences,
+    *variations.CLASSES,
+    *models.CLASSES,
+    *connection.CLASSES,
     main_panel.KISS3D_PT_main,
     result_panel.KISS3D_PT_result,
+    models_panel.KISS3D_PT_models,
+    jobs_panel.KISS3D_UL_jobs,
     jobs_panel.KISS3D_PT_jobs,
     connection_panel.KISS3D_PT_connection,
 )
+
+PARTS = (translations, properties, job_list, thumbnails, menus, keymap)
+"""Modules with more to put in and take out than classes."""
 
 
 _registered = False
@@ -43,10 +47,9 @@ def register() -> None:
         for cls in CLASSES:
             bpy.utils.register_class(cls)
             undo.append(lambda cls=cls: bpy.utils.unregister_class(cls))
-        properties.register()
-        undo.append(properties.unregister)
-        menus.register()
-        undo.append(menus.unregister)
+        for part in PARTS:
+            part.register()
+            undo.append(part.unregister)
         blender_session.start()
     except BaseException:
         for step in reversed(undo):
@@ -65,7 +68,7 @@ def unregister() -> None:
     _registered = False
     atexit.unregister(unregister)
     blender_session.stop()
-    menus.unregister()
-    properties.unregister()
+    for part in reversed(PARTS):
+        part.unregister()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

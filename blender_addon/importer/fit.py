@@ -23,6 +23,11 @@ class Fit:
     base: tuple[float, float, float]
     size: float
 
+    def moved_to(self, location: tuple[float, float, float]) -> Fit:
+        """The same one with the object's origin at ``location``."""
+        rows = ((*row[:3], coordinate) for row, coordinate in zip(self.matrix[:3], location, strict=True))
+        return evolve(self, matrix=(*rows, self.matrix[3]))
+
 
 def fit_of(sent: CapturedMesh, matrix: npt.NDArray[np.float64]) -> Fit:
     """A result takes the place of ``sent``, the mesh of an object at ``matrix`` (4, 4): the same middle of the base,

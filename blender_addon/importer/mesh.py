@@ -20,6 +20,12 @@ def build_mesh(arrays: MeshArrays, name: str) -> bpy.types.Mesh:
     return mesh
 
 
+def refill_mesh(mesh: bpy.types.Mesh, arrays: MeshArrays) -> None:
+    """Gives a mesh other geometry; its name, its materials and all that uses it stay."""
+    mesh.clear_geometry()
+    _fill(mesh, arrays)
+
+
 def _fill(mesh: bpy.types.Mesh, arrays: MeshArrays) -> None:
     # Attributes take a whole buffer at once; vertices["co"] and loops["vertex_index"] go element by element (100 ms for
     # 200k vertices). Blender names the corners' attribute ".corner_vert" in all versions from 4.0.

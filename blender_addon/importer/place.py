@@ -14,6 +14,7 @@ from .build import Parts, build, parts_of
 from .fit import fitted
 from .keepsakes import keep_pictures
 from .lods import make_lods
+from .mesh import refill_mesh
 from .target import RECIPE_KEY, Target
 
 
@@ -104,6 +105,11 @@ def _put(target: Target, arrays: MeshArrays, recipe: dict[str, Any]) -> bpy.type
     """
     existing = target.object()
     old = Parts() if existing is None else parts_of(existing.data, target.job)
+    if existing is not None and old.mesh is not None and _differ_in_shape_only(old, arrays):
+        # So that a mesh that improves many times costs no more than its geometry.
+        refill_mesh(old.mesh, arrays)
+        existing[RECIPE_KEY] = recipe
+        return existing
     worn = [slot for slot in existing.data.materials if slot] if existing is not None and old.material is None else []
 
     built = build(target, arrays, worn)
@@ -122,6 +128,12 @@ def _put(target: Target, arrays: MeshArrays, recipe: dict[str, Any]) -> bpy.type
     existing[RECIPE_KEY] = recipe
     target.object_uid = existing.session_uid
     return existing
+
+
+def _differ_in_shape_only(old: Parts, arrays: MeshArrays) -> bool:
+    """Whether the new mesh looks right with the material of the old one."""
+    pictures = (old.image, old.normals, arrays.texture, arrays.normal_map)
+    return all(one is None for one in pictures) and bool(old.mesh.color_attributes) == (arrays.colours is not None)
 
 
 def _take_over(target: Target, replaced: bpy.types.Object, arrays: MeshArrays) -> None:

@@ -6,7 +6,7 @@ and the name of the scene survive loading the same file again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import bpy
 import mathutils
@@ -94,6 +94,16 @@ class Target:
         target.fit = fit
         target.replaces = source.session_uid if in_place else None
         return target
+
+    def again(self, job: str) -> Target:
+        """The target for the result of another job that is made of the same, at the same place."""
+        return replace(self, job=job, object_uid=None, held=None)
+
+    def stand_at(self, location: tuple[float, float, float]) -> None:
+        """Lets the result stand somewhere else, as an object of its own."""
+        self.location, self.replaces = location, None
+        if self.fit is not None:
+            self.fit = self.fit.moved_to(location)
 
     def move_to(self, scene: bpy.types.Scene, collection: bpy.types.Collection | None) -> None:
         """Lets the result come into another scene, as when its own is gone."""

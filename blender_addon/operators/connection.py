@@ -2,18 +2,24 @@
 
 import bpy
 
-from kiss3d_protocol.errors import Kiss3DError
+from kiss3d_protocol.errors import BackendUnreachable, Kiss3DError
 from kiss3d_protocol.pairing_string import parse_pairing
-from kiss3d_protocol.redeem import pair_with
+from kiss3d_protocol.servers import Server
 
 from .. import blender_session, preferences
+from ..importer.log_text import write_log
 from ..link_state import Link
-
-PAIR_SECONDS = 5.0
+from ..translations import tr
 
 
 def _connection(context):
     return blender_session.monitor().connections.get(preferences.get(context).backend_target())
+
+
+def _use(server: Server) -> None:
+    chosen = preferences.get(bpy.context)
+    chosen.mode, chosen.address = "ADDRESS", server.name
+    blender_session.monitor().connect(chosen.backend_target())
 
 
 class KISS3D_OT_connect(bpy.types.Operator):
@@ -26,7 +32,7 @@ class KISS3D_OT_connect(bpy.types.Operator):
     def poll(cls, context):
         connection = _connection(context)
         if connection is not None and connection.view.link not in (Link.OFF, Link.FAILED):
-            cls.poll_message_set("There is a connection already")
+            cls.poll_message_set(tr("There is a connection already"))
             return False
         return True
 
@@ -45,7 +51,7 @@ class KISS3D_OT_disconnect(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if _connection(context) is None:
-            cls.poll_message_set("There is no connection")
+            cls.poll_message_set(tr("There is no connection"))
             return False
         return True
 
@@ -63,20 +69,53 @@ class KISS3D_OT_pair(bpy.types.Operator):
     # No property and no REGISTER: the string ends up neither in Blender's log nor in a file. It is good for one use.
     bl_options = {"INTERNAL"}
 
+    @classmethod
+    def poll(cls, context):
+        if blender_session.is_pairing():
+            cls.poll_message_set(tr("A pairing is under way"))
+            return False
+        return True
+
     def execute(self, context):
         try:
             pairing = parse_pairing(context.window_manager.clipboard)
             if not pairing.address.is_loopback and not bpy.app.online_access:
-                self.report({"ERROR"}, "Turn on 'Allow Online Access' in Preferences > System first.")
-                return {"CANCELLED"}
-            # A click that waits, but seldom for more than a moment: the string names a backend that runs.
-            server = pair_with(pairing.to_text(), f"kiss3d-blender/{blender_session.VERSION}", timeout=PAIR_SECONDS)
+                raise BackendUnreachable(
+                    f"Blender is not allowed to use the network, so '{pairing.address}' cannot be reached.",
+                    "Turn on 'Allow Online Access' in Preferences > System.",
+                )
         except Kiss3DError as error:
-            self.report({"ERROR"}, str(error))
+            blender_session.show(error)
+            self.report({"WARNING"}, str(error))
             return {"CANCELLED"}
-        chosen = preferences.get(context)
-        chosen.mode, chosen.address = "ADDRESS", server.name
-        self.report({"INFO"}, f"Paired with {server.address} as '{server.client}'.")
+        blender_session.pair(pairing, _use)
+        return {"FINISHED"}
+
+
+class KISS3D_OT_show_output(bpy.types.Operator):
+    """Show what the local backend writes, in the Text Editor. The text is kept current while it is in the file"""
+
+    bl_idname = "kiss3d.show_output"
+    bl_label = "Show Output"
+
+    @classmethod
+    def poll(cls, context):
+        connection = _connection(context)
+        if connection is None or not connection.log:
+            cls.poll_message_set(tr("The local backend has not written anything yet"))
+            return False
+        return True
+
+    def execute(self, context):
+        text = write_log(_connection(context).log)
+        if context.window is None:
+            return {"FINISHED"}
+        area = next((area for area in context.screen.areas if area.type == "TEXT_EDITOR"), None)
+        if area is None:
+            bpy.ops.wm.window_new()
+            area = context.window_manager.windows[-1].screen.areas[0]
+            area.type = "TEXT_EDITOR"
+        area.spaces.active.text = text
         return {"FINISHED"}
 
 
@@ -99,3 +138,13 @@ class KISS3D_OT_preferences(bpy.types.Operator):
 
     def execute(self, context):
         return bpy.ops.preferences.addon_show(module=preferences.__package__)
+
+
+CLASSES = (
+    KISS3D_OT_connect,
+    KISS3D_OT_disconnect,
+    KISS3D_OT_pair,
+    KISS3D_OT_show_output,
+    KISS3D_OT_dismiss_notice,
+    KISS3D_OT_preferences,
+)

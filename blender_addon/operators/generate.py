@@ -8,6 +8,8 @@ import bpy
 
 from .. import sources
 from ..sources import SOURCES
+from ..translations import OWN_CONTEXT
+from ..translations.errors import in_language
 from . import submitting
 
 
@@ -23,7 +25,7 @@ class _Generate:
             return False
         hindrance = cls.hindrance(context)
         if hindrance:
-            cls.poll_message_set(hindrance)
+            cls.poll_message_set(in_language(hindrance))
         return not hindrance
 
     @classmethod
@@ -151,6 +153,7 @@ class KISS3D_OT_enhance(_Generate, bpy.types.Operator):
 
     prompt: bpy.props.StringProperty(
         name="Prompt",
+        translation_context=OWN_CONTEXT,
         description="What the object is to become; empty to let the backend describe the mesh",
         options={"SKIP_SAVE"},
     )

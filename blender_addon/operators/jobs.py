@@ -7,7 +7,7 @@ from ..importer import place
 from ..job import Job
 
 
-class _JobOperator:
+class JobOperator:
     """An operator with the id of the job that it is about."""
 
     job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
@@ -19,7 +19,7 @@ class _JobOperator:
         return found
 
 
-class KISS3D_OT_cancel(_JobOperator, bpy.types.Operator):
+class KISS3D_OT_cancel(JobOperator, bpy.types.Operator):
     """Stop this job. What it has put into the scene is taken out again"""
 
     bl_idname = "kiss3d.cancel"
@@ -34,7 +34,7 @@ class KISS3D_OT_cancel(_JobOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class KISS3D_OT_dismiss(_JobOperator, bpy.types.Operator):
+class KISS3D_OT_dismiss(JobOperator, bpy.types.Operator):
     """Take this job out of the list. Its object stays in the scene"""
 
     bl_idname = "kiss3d.dismiss"
@@ -49,7 +49,7 @@ class KISS3D_OT_dismiss(_JobOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class KISS3D_OT_select(_JobOperator, bpy.types.Operator):
+class KISS3D_OT_select(JobOperator, bpy.types.Operator):
     """Select the object that this job made"""
 
     bl_idname = "kiss3d.select"
@@ -73,7 +73,7 @@ class KISS3D_OT_select(_JobOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class KISS3D_OT_show_report(_JobOperator, bpy.types.Operator):
+class KISS3D_OT_show_report(JobOperator, bpy.types.Operator):
     """Show in the browser what this job did, how long each step took, and what would make the next one faster"""
 
     bl_idname = "kiss3d.show_report"
@@ -91,7 +91,7 @@ class KISS3D_OT_show_report(_JobOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class KISS3D_OT_place_here(_JobOperator, bpy.types.Operator):
+class KISS3D_OT_place_here(JobOperator, bpy.types.Operator):
     """Put the result into this scene, as the scene that it was made for is not open"""
 
     bl_idname = "kiss3d.place_here"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import bpy
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kiss3d_protocol.errors import Kiss3DError
 from kiss3d_protocol.messages import new_job_id
@@ -14,6 +14,8 @@ from kiss3d_protocol.params import GenerateParams
 from .. import blender_session, preferences
 from ..importer.target import Target
 from ..job_inputs import JobInputs, make_params
+from ..translations import tr
+from ..translations.errors import in_language
 from ..waiting import wait_until_settled
 
 
@@ -31,7 +33,9 @@ def preset_hindrance(context: bpy.types.Context) -> str:
     preset = context.scene.kiss3d.preset
     connection = blender_session.monitor().connections.get(preferences.get(context).backend_target())
     offer = connection.view.offer(preset) if connection is not None else None
-    return f"The backend cannot run this preset: {offer.reason}" if offer is not None and not offer.offered else ""
+    if offer is None or offer.offered:
+        return ""
+    return tr("The backend cannot run this preset: {reason}", reason=in_language(offer.reason))
 
 
 def chosen_params(context: bpy.types.Context, prompt: str) -> GenerateParams:
@@ -84,6 +88,10 @@ def submit(operator: bpy.types.Operator, context: bpy.types.Context, make: Calla
 def _complete(context, inputs: JobInputs, params: GenerateParams, target: Target) -> Request:
     target.options = context.scene.kiss3d.result.options()
     target.pictures = inputs.pictures
+    bundles = context.scene.kiss3d.bundles
+    if bundles > 1 and params.preset != "draft" and not inputs.views:
+        # Neither the draft preset nor finished views have bundles that are drawn.
+        params = evolve(params, bundles=bundles, choose=True)
     return Request(inputs, params, target)
 
 

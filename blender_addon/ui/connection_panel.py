@@ -3,9 +3,17 @@
 import bpy
 
 from .. import blender_session, preferences
-from ..connection import LocalTarget
+from ..connection import AddressTarget, Connection, LocalTarget
+from ..job_state import Phase
 from ..link_state import Link, LinkView
-from ..operators.connection import KISS3D_OT_connect, KISS3D_OT_disconnect, KISS3D_OT_preferences
+from ..operators.connection import (
+    KISS3D_OT_connect,
+    KISS3D_OT_disconnect,
+    KISS3D_OT_pair,
+    KISS3D_OT_preferences,
+    KISS3D_OT_show_output,
+)
+from ..translations import tr
 from .main_panel import KISS3D_PT_main
 from .text import draw_error, draw_text
 
@@ -32,7 +40,7 @@ class KISS3D_PT_connection(bpy.types.Panel):
         connection = blender_session.monitor().connections.get(target)
         view = connection.view if connection is not None else LinkView()
         local = isinstance(target, LocalTarget)
-        draw_text(layout, context, _sentence(view, local), icon=_ICONS[view.link])
+        draw_text(layout, context, _sentence(view, local, connection), icon=_ICONS[view.link])
         if view.error is not None:
             draw_error(layout, context, view.error)
         row = layout.row(align=True)
@@ -42,21 +50,36 @@ class KISS3D_PT_connection(bpy.types.Panel):
         else:
             text = "Stop" if local else "Disconnect"
             row.operator(KISS3D_OT_disconnect.bl_idname, text=text, icon="X")
+        if local:
+            row.operator(KISS3D_OT_show_output.bl_idname, text="", icon="CONSOLE")
         row.operator(KISS3D_OT_preferences.bl_idname, text="", icon="PREFERENCES")
+        if isinstance(target, AddressTarget) and view.link in (Link.OFF, Link.FAILED):
+            layout.operator(KISS3D_OT_pair.bl_idname, icon="PASTEDOWN")
 
 
-def _sentence(view: LinkView, local: bool) -> str:
+def _sentence(view: LinkView, local: bool, connection: Connection | None) -> str:
+    if blender_session.is_pairing():
+        return tr("Pairing with the backend.")
     match view.link:
         case Link.OFF:
-            return "The local backend is not running." if local else "Not connected."
+            return tr("The local backend is not running.") if local else tr("Not connected.")
         case Link.STARTING:
-            return "The local backend is starting."
+            return tr("The local backend is starting.")
         case Link.CONNECTING:
-            return "Connecting."
+            return tr("Connecting.")
         case Link.CONNECTED:
             assert view.welcome is not None
-            return f"Connected: {view.welcome.server}, {view.welcome.device.name}."
+            return _connected(view, connection)
         case Link.LOST:
-            return "The backend does not answer at the moment. Its jobs go on."
+            return tr("The backend does not answer at the moment. Its jobs go on.")
         case Link.FAILED:
-            return "No connection."
+            return tr("No connection.")
+
+
+def _connected(view: LinkView, connection: Connection | None) -> str:
+    jobs = [job for job in blender_session.monitor().jobs.values() if job.connection is connection]
+    busy = next((job for job in jobs if job.state.phase is Phase.RUNNING), None)
+    place = {"server": view.welcome.server, "device": view.welcome.device.name}
+    if busy is None:
+        return tr("Connected: {server}, {device}.", **place)
+    return tr("Busy with '{name}': {server}, {device}.", name=busy.state.name, **place)

@@ -1,22 +1,19 @@
-"""The sub-panel with the jobs: a progress line for each stage, warnings, errors."""
+"""The sub-panel with the list of jobs, and what there is to say of the selected one."""
 
 import bpy
 
 from .. import blender_session
 from ..job import Job
-from ..job_state import JobState, Phase, StageLine
+from ..job_list import selected
+from ..job_state import Phase
 from ..link_state import Link
-from ..operators.jobs import (
-    KISS3D_OT_cancel,
-    KISS3D_OT_dismiss,
-    KISS3D_OT_place_here,
-    KISS3D_OT_select,
-    KISS3D_OT_show_report,
-)
+from ..operators.jobs import KISS3D_OT_cancel, KISS3D_OT_dismiss
+from ..translations import tr
+from .job_details import draw_details
 from .main_panel import KISS3D_PT_main
-from .text import draw_error, draw_text, duration
+from .text import duration
 
-_ICONS = {
+ICONS = {
     Phase.SUBMITTED: "EXPORT",
     Phase.QUEUED: "SORTTIME",
     Phase.RUNNING: "PLAY",
@@ -26,6 +23,37 @@ _ICONS = {
 }
 
 
+class KISS3D_UL_jobs(bpy.types.UIList):
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0):
+        job = blender_session.monitor().jobs.get(item.job)
+        if job is None:
+            return  # It has just been taken away; the next tick does the same with the row.
+        state = job.state
+        split = layout.split(factor=0.42)
+        split.label(text=state.name, icon=ICONS[state.phase], translate=False)
+        row = split.row(align=True)
+        if state.phase is Phase.RUNNING and not state.cancel_requested and not state.choosing:
+            row.progress(factor=state.fraction, text=f"{state.fraction:.0%}", translate=False)
+        else:
+            row.label(text=status(job), translate=False)
+        end = row.row(align=True)
+        if job.settled:
+            end.operator(KISS3D_OT_dismiss.bl_idname, text="", icon="X", emboss=False).job = job.id
+        else:
+            end.enabled = not state.cancel_requested
+            end.operator(KISS3D_OT_cancel.bl_idname, text="", icon="X", emboss=False).job = job.id
+
+    def filter_items(self, context, data, property):
+        """The filter field looks for names, which the rows themselves do not have."""
+        rows = getattr(data, property)
+        sought = self.filter_name.lower()
+        if not sought:
+            return [], []
+        jobs = blender_session.monitor().jobs
+        names = [jobs[row.job].state.name.lower() if row.job in jobs else "" for row in rows]
+        return [self.bitflag_filter_item if sought in name else 0 for name in names], []
+
+
 class KISS3D_PT_jobs(bpy.types.Panel):
     bl_label = "Jobs"
     bl_parent_id = KISS3D_PT_main.__name__
@@ -33,83 +61,44 @@ class KISS3D_PT_jobs(bpy.types.Panel):
     bl_region_type = "UI"
     bl_category = "Kiss3D"
 
-    @classmethod
-    def poll(cls, context):
-        return bool(blender_session.monitor().jobs)
-
     def draw(self, context):
-        # The newest stands on top.
-        for job in reversed(list(blender_session.monitor().jobs.values())):
-            _draw_job(self.layout.box(), context, job)
+        layout = self.layout
+        monitor = blender_session.monitor()
+        manager = context.window_manager
+        if not monitor.jobs:
+            layout.label(text="Nothing has been made yet", icon="INFO")
+            return
+        layout.template_list(
+            KISS3D_UL_jobs.__name__,
+            "",
+            manager,
+            "kiss3d_jobs",
+            manager,
+            "kiss3d_job_index",
+            rows=min(max(len(monitor.jobs), 2), 5),
+        )
+        job = selected(context, monitor)
+        if job is not None:
+            draw_details(layout, context, job, status(job), monitor.now())
 
 
-def _draw_job(layout, context, job: Job):
+def status(job: Job) -> str:
+    """How a job stands, in a few words."""
     state = job.state
-    header = layout.row(align=True)
-    header.label(text=f"{state.name}: {_status(job)}", icon=_ICONS[state.phase])
-    if job.settled:
-        if state.phase is Phase.FINISHED:
-            header.operator(KISS3D_OT_select.bl_idname, text="", icon="RESTRICT_SELECT_OFF").job = job.id
-        header.operator(KISS3D_OT_show_report.bl_idname, text="", icon="TEXT").job = job.id
-        header.operator(KISS3D_OT_dismiss.bl_idname, text="", icon="X").job = job.id
-    else:
-        _draw_progress(layout, job)
-    stages = layout.column(align=True)
-    for line in state.stages:
-        _draw_stage(stages, line, state)
-    for warning in state.warnings:
-        draw_text(layout, context, f"{warning.message} {warning.remedy}".strip(), icon="ERROR")
-    if state.error is not None and state.phase is Phase.FAILED:
-        draw_error(layout, context, state.error)
-    if job.hindrance and not job.settled:
-        draw_text(layout, context, job.hindrance, icon="INFO")
-        if job.target.scene() is None:
-            layout.operator(KISS3D_OT_place_here.bl_idname, icon="IMPORT").job = job.id
-
-
-def _draw_progress(layout, job: Job):
-    state = job.state
-    split = layout.split(factor=0.7)
-    if state.phase is Phase.RUNNING:
-        split.progress(factor=state.fraction, text=_whole(state))
-    else:
-        split.label(text="")
-    button = split.row()
-    button.enabled = not state.cancel_requested
-    text = "Discard" if state.ended else "Cancel"
-    button.operator(KISS3D_OT_cancel.bl_idname, text=text).job = job.id
-
-
-def _draw_stage(layout, line: StageLine, state: JobState):
-    if line.done:
-        row = layout.row(align=True)
-        row.label(text=line.title, icon="CHECKMARK")
-        time = row.row()
-        time.alignment = "RIGHT"
-        time.label(text=duration(line.seconds))
-    elif state.phase is Phase.RUNNING:
-        layout.progress(factor=line.fraction, text=f"{line.title}  {line.fraction:.0%}")
-    else:
-        layout.label(text=line.title, icon="BLANK1")
-
-
-def _status(job: Job) -> str:
-    state = job.state
-    if state.ended:
-        if state.phase is Phase.FINISHED:
-            return f"finished in {duration(state.report.seconds)}" if job.settled else "ready"
-        return state.phase.value
+    if state.phase is Phase.FINISHED:
+        return duration(state.report.seconds) if job.settled else tr("ready")
+    if state.phase is Phase.FAILED:
+        return tr("failed")
+    if state.phase is Phase.CANCELLED:
+        return tr("cancelled")
     if state.cancel_requested:
-        return "stopping"
+        return tr("stopping")
     if job.connection.view.link is not Link.CONNECTED:
-        return "waits for the backend"
+        return tr("waits for the backend")
     if state.phase is Phase.QUEUED:
-        return "next in line" if state.position == 0 else f"{state.position} before it"
+        return tr("next in line") if state.position == 0 else tr("{number} before it", number=state.position)
     if state.phase is Phase.RUNNING:
-        return "coarse mesh" if state.quality == "coarse" else "running"
-    return "sent"
-
-
-def _whole(state: JobState) -> str:
-    whole = f"{state.fraction:.0%}"
-    return whole if state.eta_seconds is None else f"{whole}, about {duration(state.eta_seconds)} left"
+        if state.choosing:
+            return tr("choose a bundle")
+        return {"coarse": tr("coarse mesh"), "refined": tr("refining")}.get(state.quality or "", tr("running"))
+    return tr("sent")

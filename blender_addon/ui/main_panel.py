@@ -5,6 +5,11 @@ import bpy
 from .. import blender_session, preferences
 from ..operators.connection import KISS3D_OT_dismiss_notice
 from ..operators.generate import KISS3D_OT_generate
+from ..operators.models import KISS3D_OT_use_preset
+from ..preset_titles import title_of
+from ..sources import SOURCES
+from ..translations import tr
+from ..translations.errors import in_language
 from .source_inputs import draw_source
 from .text import draw_error, draw_text
 
@@ -24,7 +29,10 @@ class KISS3D_PT_main(bpy.types.Panel):
         draw_source(layout, context, settings)
         layout.prop(settings, "preset")
         _draw_offer(layout, context, settings.preset)
-        layout.prop(settings, "seed")
+        column = layout.column(align=True)
+        column.prop(settings, "seed")
+        if settings.preset != "draft" and SOURCES[settings.source].takes_prompt:
+            column.prop(settings, "bundles")
 
         button = layout.row()
         button.scale_y = 1.6
@@ -40,5 +48,9 @@ class KISS3D_PT_main(bpy.types.Panel):
 def _draw_offer(layout, context, preset):
     connection = blender_session.monitor().connections.get(preferences.get(context).backend_target())
     offer = connection.view.offer(preset) if connection is not None else None
-    if offer is not None and not offer.offered:
-        draw_text(layout, context, offer.reason, icon="ERROR")
+    if offer is not None and not offer.offered and not offer.missing_models:
+        draw_text(layout, context, in_language(offer.reason), icon="ERROR")
+        lighter = connection.view.lighter_than(preset)
+        if lighter is not None:
+            text = tr("Use the Preset {preset}", preset=tr(title_of(lighter.name)))
+            layout.operator(KISS3D_OT_use_preset.bl_idname, text=text, translate=False).preset = lighter.name

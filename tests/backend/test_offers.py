@@ -12,11 +12,11 @@ from kiss3d_backend.commands.findings import exit_code
 from kiss3d_backend.commands.model_findings import model_findings
 from kiss3d_backend.commands.preset_findings import preset_findings
 from kiss3d_backend.models import offers
-from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.catalogue_reader import shipped_catalogue
 from kiss3d_backend.models.offers import check_offer, preset_offers
 from kiss3d_backend.models.overview import model_infos, names_to_pull
 from kiss3d_backend.recipes import RECIPES, WorkerRecipes
+from kiss3d_protocol.amounts import amount_text
 from kiss3d_protocol.errors import (
     CatalogueInvalid,
     Kiss3DError,

@@ -19,12 +19,12 @@ FOLDER = Path(__file__).parent / "checks"
 SCRIPT = FOLDER / "scripted.py"
 CHECKS = [
     node.name
-    for path in (SCRIPT, FOLDER / "scene_inputs.py")
+    for path in (SCRIPT, FOLDER / "scene_inputs.py", FOLDER / "job_list.py")
     for node in ast.parse(path.read_text(encoding="utf-8")).body
     if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
 ]
 PICTURES = (
-    *("plain", "colours", "warned", "held", "go", "go_later", "forever", "fails"),
+    *("plain", "colours", "warned", "held", "go", "go_later", "forever", "fails", "choosing"),
     *("index_out_of_range", "not_finite", "degenerate"),
     *("bumpy", "bumpy_fails", "bumpy_then_flat"),
     *("front", "left", "back", "right", "bundle"),
@@ -69,6 +69,7 @@ def scripted(bpy_env: BpyEnv, extension_zip: Path, tmp_path_factory: pytest.Temp
         "held": lambda job: _held(job, backend),
         "forever": _forever,
         "fails": _fails,
+        "choosing": _choosing,
         "index_out_of_range": _index_out_of_range,
         "not_finite": _not_finite,
         "degenerate": _degenerate,
@@ -208,6 +209,15 @@ def _held(job: ScriptedJob, backend: ScriptedBackend) -> Iterator[Step]:
 def _forever(job: ScriptedJob) -> Iterator[Step]:
     yield from _beginning(job)
     yield Never()
+
+
+def _choosing(job: ScriptedJob) -> Iterator[Step]:
+    yield job.stage("bundle", 0, 1)
+    yield job.preview(job.picture, 48, 40)
+    yield job.bundles([job.picture] * 2, 48, 40)
+    yield Until(lambda: job.choice is not None)
+    yield job.mesh("final", sphere(24, 16))
+    yield job.finished()
 
 
 def _fails(job: ScriptedJob) -> Iterator[Step]:

@@ -124,8 +124,8 @@ class ScriptedJob:
         first = next((one for one in (self.submit.picture, *self.submit.views) if one is not None), None)
         return b"" if first is None else self.blobs[first.blob]
 
-    def stage(self, stage: str, index: int, count: int) -> Event:
-        event = StageStarted(job=self.id, stage=stage, title=stage.capitalize(), index=index, count=count)
+    def stage(self, stage: str, index: int, count: int, title: str = "") -> Event:
+        event = StageStarted(job=self.id, stage=stage, title=title or stage.capitalize(), index=index, count=count)
         self.stages.append(event)
         return event
 

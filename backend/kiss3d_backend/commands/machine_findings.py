@@ -8,7 +8,7 @@ from attrs import evolve
 
 from kiss3d_backend.commands.findings import Finding
 from kiss3d_backend.devices.machine import Disk, Machine, TorchBuild
-from kiss3d_backend.models.amounts import amount_text
+from kiss3d_protocol.amounts import amount_text
 
 LITTLE_RAM = 16 * 2**30 * 0.9
 LITTLE_AVAILABLE = 6 * 2**30

@@ -12,9 +12,9 @@ from kiss3d_backend.devices.machine import Machine
 from kiss3d_backend.devices.plan import Plan
 from kiss3d_backend.devices.planner import plan
 from kiss3d_backend.devices.workload import WORKLOADS, workload_of
-from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.offers import preset_offers
 from kiss3d_backend.models.store import ModelStore
+from kiss3d_protocol.amounts import amount_text
 from kiss3d_protocol.errors import MemoryTooSmall
 from kiss3d_protocol.messages import PresetOffer
 from kiss3d_protocol.params import DEFAULT_RECIPE

@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.states import PresetState
 from kiss3d_backend.models.store import ModelStore
+from kiss3d_protocol.amounts import amount_text
 from kiss3d_protocol.errors import (
     Kiss3DError,
     ModelFileMissing,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import bpy
+import job_list
 import kiss3d_inside as inside
 import numpy as np
 import scene_inputs
@@ -696,4 +697,5 @@ inside.install(ZIP)
 inside.assert_bundled("zmq", "msgpack", "attrs", "cattrs", "kiss3d_protocol")
 run_checks(globals())
 run_checks(vars(scene_inputs))
+run_checks(vars(job_list))
 inside.disable()

@@ -210,6 +210,12 @@ class Window:
         assert "error" not in said, said.get("error")
         return said.get("value")
 
+    def settle(self) -> None:
+        """Wait until the window shows things as they are now."""
+        # A first frame with a new material takes long where the processor draws it and has other work.
+        before = self.evaluate("inside.redraw()", timeout=120)
+        self.wait_until(f"inside.drawn_since({before})", timeout=120)
+
     def screenshot(self, name: str) -> Path:
         """Take a picture of the whole screen now; it is ``NAME.png`` in the screenshots folder."""
         self._tool("import", "-window", "root", f"png:{SHARED}/{name}.png")

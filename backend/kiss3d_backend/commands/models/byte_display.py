@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import TransferSpeedColumn as SpeedColumn
 
-from kiss3d_backend.models.amounts import amount_text
+from kiss3d_protocol.amounts import amount_text
 
 STEPS = {
     "describe": "Asking the hub",

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from kiss3d_backend.commands.models.byte_display import ByteDisplay
 from kiss3d_backend.commands.models.stopping import stopped_by_user
-from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.importing import import_file
 from kiss3d_backend.models.prune import Leftover, leftovers, prune
 from kiss3d_backend.models.store import ModelStore
+from kiss3d_protocol.amounts import amount_text
 from kiss3d_protocol.errors import JobCancelled
 
 

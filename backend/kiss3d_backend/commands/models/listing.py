@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.catalogue_reader import USER_FILE
 from kiss3d_backend.models.overview import model_info
 from kiss3d_backend.models.store import ModelStore
+from kiss3d_protocol.amounts import amount_text
 from kiss3d_protocol.models import ModelInfo
 
 PLAIN_WIDTH = 240

@@ -10,9 +10,9 @@ from attrs import asdict
 
 from kiss3d_backend.commands.models.byte_display import ByteDisplay
 from kiss3d_backend.commands.models.stopping import stopped_by_user
-from kiss3d_backend.models.amounts import amount_text
 from kiss3d_backend.models.pull import PullProgress, PullReport, pull
 from kiss3d_backend.models.store import ModelStore
+from kiss3d_protocol.amounts import amount_text
 from kiss3d_protocol.errors import JobCancelled
 
 

@@ -87,6 +87,22 @@ def drawn():
     return bool(_draws)
 
 
+def redraw():
+    """Have everything drawn again; return how often the 3D View had been drawn before, for :func:`drawn_since`."""
+    before = len(_draws)
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            area.tag_redraw()
+    return before
+
+
+def drawn_since(before):
+    """Whether all of it has been drawn since :func:`redraw` returned ``before``, and once more."""
+    if len(_draws) == before + 1:
+        redraw()
+    return len(_draws) > before + 1
+
+
 def answer_questions(folder):
     """Run what the test puts into the folder, 20 times a second, in Blender's main loop."""
 
