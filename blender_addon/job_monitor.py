@@ -262,18 +262,16 @@ class JobMonitor:
         """Does the next thing that the scene needs for a job; True when it did, or when the hindrance changed."""
         if job.state.phase in (Phase.FAILED, Phase.CANCELLED):
             return self._clear_away(job)
-        if job.waiting is not None:
-            hindrance = self._scene.hindrance(job.target)
-            if hindrance:
-                changed, job.hindrance = hindrance != job.hindrance, hindrance
-                return changed
-            job.hindrance = ""
-            self._guarded(job, lambda: self._import(job))
-            return True
-        if job.state.phase is Phase.FINISHED:
-            self._guarded(job, lambda: self._finish(job))
-            return True
-        return False
+        if job.waiting is None and job.state.phase is not Phase.FINISHED:
+            return False
+        hindrance = self._scene.hindrance(job.target)
+        if hindrance:
+            changed, job.hindrance = hindrance != job.hindrance, hindrance
+            return changed
+        job.hindrance = ""
+        step = self._finish if job.waiting is None else self._import
+        self._guarded(job, lambda: step(job))
+        return True
 
     def _import(self, job: Job) -> None:
         mesh, job.waiting = job.waiting, None

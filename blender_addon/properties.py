@@ -6,6 +6,7 @@ from kiss3d_protocol.params import DEFAULT_PRESET, MAX_BUNDLES, MAX_PROMPT, PRES
 
 from . import blender_session, preferences
 from .capture.datablock import is_still_picture
+from .history import Kiss3DHistoryEntry
 from .result_settings import Kiss3DResultSettings
 from .sources import SOURCES
 from .translations import OWN_CONTEXT, tr
@@ -118,6 +119,8 @@ class Kiss3DSceneSettings(bpy.types.PropertyGroup):
         subtype="DISTANCE",
     )
     result: bpy.props.PointerProperty(type=Kiss3DResultSettings)
+    history: bpy.props.CollectionProperty(type=Kiss3DHistoryEntry)
+    history_index: bpy.props.IntProperty(name="History", description="The chosen result of this scene's history", min=0)
 
 
 def register():

@@ -6,16 +6,18 @@ import atexit
 
 import bpy
 
-from . import blender_session, job_list, keymap, preferences, properties, result_settings, translations
-from .operators import connection, generate, jobs, models, variations
+from . import blender_session, history, job_list, keymap, preferences, properties, result_settings, translations
+from .operators import again, connection, generate, jobs, models, variations
 from .ui import connection_panel, jobs_panel, main_panel, menus, models_panel, result_panel, thumbnails
 
 CLASSES = (
     preferences.Kiss3DPreferences,
     result_settings.Kiss3DResultSettings,
+    history.Kiss3DHistoryEntry,
     properties.Kiss3DSceneSettings,
     job_list.Kiss3DJobItem,
     *generate.CLASSES,
+    *again.CLASSES,
     jobs.KISS3D_OT_cancel,
     jobs.KISS3D_OT_dismiss,
     jobs.KISS3D_OT_select,

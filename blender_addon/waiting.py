@@ -35,7 +35,7 @@ def wait_until_settled(monitor: JobMonitor, job: Job, timeout: float | None = No
             reason = _why_unreachable(job.connection, 0.0 if lost_since is None else now - lost_since)
             if reason is not None:
                 monitor.abandon(job, reason)
-        elif job.hindrance and job.waiting is not None:
+        elif job.hindrance:
             # Nobody can go back to Object Mode or open the scene while a script waits.
             monitor.abandon(job, JobError(job.hindrance))
         if timeout is not None and now - started > timeout and not job.state.ended:

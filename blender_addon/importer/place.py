@@ -12,6 +12,7 @@ from .arrays import MeshArrays
 from .asset import mark_as_asset
 from .build import Parts, build, parts_of
 from .fit import fitted
+from .history import note_result
 from .keepsakes import keep_pictures
 from .lods import make_lods
 from .mesh import refill_mesh
@@ -61,6 +62,9 @@ def finish(target: Target, recipe: dict[str, Any]) -> None:
         picture = next(iter(target.pictures.values()), None)
         description = recipe.get("prompt") or target.name
         mark_as_asset(existing, target.options.tags, description, None if picture is None else picture.data)
+    scene = target.scene()
+    if scene is not None:
+        note_result(scene, existing.name, recipe)
     _push_undo(f"Kiss3D: {existing.name}")
 
 

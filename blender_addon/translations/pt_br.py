@@ -352,4 +352,21 @@ WORDS = {
     "Texture": "Textura",
     "Coarse colours": "Cores grosseiras",
     "Shape": "Forma",
+    # Making a result again, and the history.
+    "Generate Again Like This": "Gerar de novo igual a este",
+    "Make the active object again from the same inputs with the same settings, with the backend as it is now": (
+        "Faz de novo o objeto ativo, com as mesmas entradas e configurações, com o backend como ele está agora"
+    ),
+    "Select an object that Kiss3D has made first": "Primeiro selecione um objeto que o Kiss3D fez",
+    "Variation": "Variação",
+    "Take the next seed, for another one of its kind": "Usa a próxima semente, para outro do mesmo tipo",
+    "The picture is not the one of then: it has been changed": "A imagem não é mais a de antes: foi alterada",
+    "History": "Histórico",
+    "The chosen result of this scene's history": "O resultado escolhido no histórico desta cena",
+    "The job's identity, by which the backend knows it": "A identidade do trabalho, pela qual o backend o conhece",
+    "Made": "Feito em",
+    "When it was finished": "Quando ficou pronto",
+    "How much work was put into it": "Quanto trabalho foi empregado nele",
+    "The seed that it was made with": "A semente com que foi feito",
+    "The words that it was made with": "As palavras com que foi feito",
 }

@@ -7,6 +7,12 @@ what to do about each error. ``MEANINGS``: what each code means, for a backend's
 MESSAGES = {
     # The add-on.
     "The object of '{}' is not in the scene any more.": "O objeto de '{}' não está mais na cena.",
+    "The picture that '{}' was made of is not in this file any more.": (
+        "A imagem de que '{}' foi feito não está mais neste arquivo."
+    ),
+    "Choose a picture yourself.": "Escolha você mesmo uma imagem.",
+    "The object '{}' that it was made of is not in this file.": "O objeto '{}', de que foi feito, não está neste arquivo.",
+    "Select a mesh and enhance that.": "Selecione uma malha e melhore-a.",
     "The size {} is not a length greater than 0.": "O tamanho {} não é um comprimento maior que 0.",
     "'{}' has no faces.": "'{}' não tem faces.",
     "Choose an object with faces that have an area.": "Escolha um objeto com faces que tenham área.",

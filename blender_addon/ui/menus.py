@@ -2,6 +2,7 @@
 
 import bpy
 
+from ..operators.again import KISS3D_OT_generate_again
 from ..operators.generate import (
     KISS3D_OT_enhance,
     KISS3D_OT_generate_from_camera,
@@ -15,6 +16,7 @@ def _in_object_menu(self, context):
     layout = self.layout
     layout.separator()
     layout.operator(KISS3D_OT_enhance.bl_idname, icon="MESH_MONKEY")
+    layout.operator(KISS3D_OT_generate_again.bl_idname)
     layout.operator(KISS3D_OT_generate_from_viewport.bl_idname)
     layout.operator(KISS3D_OT_generate_from_camera.bl_idname)
 

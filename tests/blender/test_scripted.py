@@ -8,18 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
+import scipy.ndimage as ndi
 from PIL import Image
 from tests.blender.rigs.bpy_env import BpyEnv, BpyRun
-from tests.fakes.meshes import FakeMesh, sphere
+from tests.fakes.meshes import FakeMesh, lopsided, sphere
 from tests.fakes.scripted_backend import Never, ScriptedBackend, ScriptedJob, Step, Until, coarse_then_final
+
+from kiss3d_backend.mesh.bundle.render import render_bundle
+from kiss3d_backend.mesh.payload import read_mesh
+from kiss3d_backend.mesh.types import Texture
 
 FOLDER = Path(__file__).parent / "checks"
 SCRIPT = FOLDER / "scripted.py"
 CHECKS = [
     node.name
-    for path in (SCRIPT, FOLDER / "scene_inputs.py", FOLDER / "job_list.py")
+    for path in (SCRIPT, *(FOLDER / f"{name}.py" for name in ("scene_inputs", "scene_results", "job_list")))
     for node in ast.parse(path.read_text(encoding="utf-8")).body
     if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")
 ]
@@ -28,6 +34,7 @@ PICTURES = (
     *("index_out_of_range", "not_finite", "degenerate"),
     *("bumpy", "bumpy_fails", "bumpy_then_flat"),
     *("front", "left", "back", "right", "bundle"),
+    "lopsided",
 )
 VIEWS = ("front", "left", "back", "right")
 
@@ -36,6 +43,7 @@ VIEWS = ("front", "left", "back", "right")
 class ScriptedRun:
     run: BpyRun
     backend: ScriptedBackend
+    folder: Path
 
     def picture(self, name: str) -> Image.Image:
         """The newest picture that came for jobs of this name."""
@@ -76,10 +84,11 @@ def scripted(bpy_env: BpyEnv, extension_zip: Path, tmp_path_factory: pytest.Temp
         "bumpy": _bumpy,
         "bumpy_fails": _bumpy_fails,
         "bumpy_then_flat": _bumpy_then_flat,
+        "lopsided": _lopsided,
     }
     with ScriptedBackend(scripts, refused_presets={"quality": "There is no GPU."}) as backend:
-        run = bpy_env.run(SCRIPT, extension_zip, backend.address, folder, timeout=180)
-    return ScriptedRun(run, backend)
+        run = bpy_env.run(SCRIPT, extension_zip, backend.address, folder, timeout=300)
+    return ScriptedRun(run, backend, folder)
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -183,6 +192,32 @@ def test_render_and_snapshot_arrive(scripted: ScriptedRun) -> None:
     assert red[0] > 100 and red[1:].max() < 0.45 * red[0], red
 
 
+@pytest.mark.parametrize("azimuth", [0, 90])
+def test_result_looks_as_the_backend_draws_it(scripted: ScriptedRun, azimuth: int) -> None:
+    """Nothing is mirrored, turned or of another size, and the texture lies where it belongs in its own colours."""
+    fake = lopsided()
+    mesh = read_mesh(*fake.message())
+    texture = Texture(np.array(Image.open(io.BytesIO(fake.texture)).convert("RGB")))
+    seen = attrs.evolve(mesh, positions=2 * mesh.positions, texture=texture)
+    drawn_there = render_bundle([seen]).colours[azimuth // 90]
+    drawn = np.array(Image.open(scripted.folder / f"drawn-{azimuth}.png"), float)
+    size = len(drawn)
+    theirs = np.array(Image.fromarray(drawn_there).resize((size, size), Image.Resampling.BOX), float)
+    ours = drawn[..., :3] * drawn[..., 3:] / 255 + 255 - drawn[..., 3:]
+    inside, inside_there = drawn[..., 3] > 127, np.abs(theirs - 255).max(axis=2) > 60
+    assert _iou(inside, inside_there) > 0.98
+    # Away from the outline, where both mix with white in their own way.
+    core = ndi.binary_erosion(inside & inside_there, iterations=2)
+    difference = np.abs(ours - theirs)[core]
+    assert difference.mean() < 2 and np.quantile(difference, 0.99) < 5, (difference.mean(), difference.max())
+    mirrored = np.abs(ours[:, ::-1] - theirs)[core & core[:, ::-1]]
+    assert _iou(inside[:, ::-1], inside_there) < 0.9 and mirrored.mean() > 8, "a mirrored one would be seen"
+
+
+def _iou(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
 # -- scripts ------------------------------------------------------------------------------------------------
 
 
@@ -260,6 +295,12 @@ def _bumpy_then_flat(job: ScriptedJob) -> Iterator[Step]:
     yield job.stage("shape", 0, 1)
     yield job.mesh("coarse", _bumped(sphere(8, 6)))
     yield job.mesh("final", sphere(24, 16))
+    yield job.finished()
+
+
+def _lopsided(job: ScriptedJob) -> Iterator[Step]:
+    yield job.stage("shape", 0, 1)
+    yield job.mesh("final", lopsided())
     yield job.finished()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -105,6 +105,18 @@ def sphere(
         texture_size,
         None if tints is None else tints.astype(np.uint8),
     )
+
+
+def lopsided(around: int = 48, down: int = 32) -> FakeMesh:
+    """A body that looks different from every side and in every mirror, its longest side 1, centred."""
+    mesh = sphere(around, down, nose=False, texture_size=256)
+    x, y, z = mesh.positions.astype(np.float64).T
+    x = x + 0.35 * np.maximum(y, 0) - 0.5 * np.maximum(-y - 0.2, 0) * (z > 0)
+    z = z + 0.3 * np.maximum(x, 0) * (y > 0)
+    positions = np.stack((x, y, z), axis=1)
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    positions = (positions - (low + high) / 2) / (high - low).max()
+    return replace(mesh, positions=positions.astype(np.float32))
 
 
 def _texture(size: int, noise: bool) -> bytes:

@@ -15,6 +15,7 @@ import job_list
 import kiss3d_inside as inside
 import numpy as np
 import scene_inputs
+import scene_results
 from running import run_checks, until
 from session import (
     ADDRESS,
@@ -697,5 +698,6 @@ inside.install(ZIP)
 inside.assert_bundled("zmq", "msgpack", "attrs", "cattrs", "kiss3d_protocol")
 run_checks(globals())
 run_checks(vars(scene_inputs))
+run_checks(vars(scene_results))
 run_checks(vars(job_list))
 inside.disable()

@@ -1,0 +1,181 @@
+"""Checks of what becomes of a result: options, recipe, history, and how it looks. Pictures are compared outside."""
+
+import bpy
+import numpy as np
+from scene_inputs import choose
+from session import (
+    ADDRESS,
+    FINAL,
+    FOLDER,
+    data_counts,
+    generate,
+    new_file,
+    picture,
+    pyramid,
+    raises,
+    use_scripted_backend,
+)
+
+COMPARED = 256
+"""Pixels of the pictures that are compared with the backend's."""
+
+
+def orphans():
+    kinds = (bpy.data.objects, bpy.data.meshes, bpy.data.materials, bpy.data.images, bpy.data.collections)
+    return [block.name for kind in kinds for block in kind if block.users == 0]
+
+
+def check_levels_of_detail():
+    new_file()
+    from bl_ext.user_default.kiss3d import api
+
+    made = generate("plain", options=api.ResultOptions(lods=3))
+    levels = bpy.data.collections["plain LODs"]
+    assert levels.hide_viewport and levels.hide_render and levels.name in bpy.context.scene.collection.children
+    levels.hide_viewport = False
+    bpy.context.view_layer.update()
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    for level in (1, 2, 3):
+        lod = levels.objects[f"plain_LOD{level}"]
+        assert lod.data == made.data and lod.parent == made and lod.matrix_world == made.matrix_world
+        seen = lod.evaluated_get(depsgraph).to_mesh()
+        assert 0.8 < len(seen.polygons) * 2**level / FINAL[1] < 1.1, (level, len(seen.polygons))
+        assert len(seen.uv_layers) == 1
+    assert len(bpy.data.meshes) == 1, "they share the mesh"
+    bpy.ops.ed.undo()
+    assert not bpy.data.collections and not bpy.data.objects, "all of it is one step"
+
+
+def check_asset_with_its_picture():
+    new_file()
+    from bl_ext.user_default.kiss3d import api
+
+    before = data_counts()["images"]
+    options = api.ResultOptions(asset=True, tags=("furniture", "oak", "oak"))
+    made = api.generate(picture("plain"), prompt="a chair", backend=ADDRESS, timeout=30, options=options)
+    assert [tag.name for tag in made.asset_data.tags] == ["furniture", "oak"]
+    assert made.asset_data.description == "a chair"
+    width, height = made.preview.image_size
+    assert (width, height) == (256, round(256 * 40 / 48)), "the picture's own shape"
+    pixels = np.array(made.preview.image_pixels_float).reshape(height, width, 4)
+    # The picture gets brighter from its top to its bottom; the first row here is the lowest.
+    assert pixels[0].mean() > pixels[-1].mean() + 0.3 and np.all(pixels[..., 3] == 1)
+    assert data_counts()["images"] == before + 1, "the texture"
+    assert generate("colours").asset_data is None, "off by default"
+    words = api.generate(prompt="a lamp", backend=ADDRESS, timeout=30, options=api.ResultOptions(asset=True))
+    assert words.asset_data.description == "a lamp"
+
+
+def check_options_of_the_panel():
+    new_file()
+    use_scripted_backend()
+    settings = bpy.context.scene.kiss3d
+    settings.filepath, settings.result.lods = str(picture("plain")), 1
+    settings.result.mark_asset, settings.result.tags = True, " wood, chair ,"
+    settings.result.use_faces, settings.result.faces = True, 700
+    assert bpy.ops.kiss3d.generate() == {"FINISHED"}
+    made = bpy.data.objects["plain"]
+    assert "plain_LOD1" in bpy.data.objects and {tag.name for tag in made.asset_data.tags} == {"wood", "chair"}
+    assert made["kiss3d"]["faces"] == 700 and "texture_size" not in made["kiss3d"]
+
+
+def check_again_from_a_file():
+    new_file()
+    use_scripted_backend()
+    first = generate("plain", seed=2**32 - 1, faces=900, size=3.0)
+    first.name = "renamed"
+    choose(first)
+    assert bpy.ops.kiss3d.generate_again() == {"FINISHED"}
+    second = bpy.data.objects["plain"]
+    ours, theirs = second["kiss3d"].to_dict(), first["kiss3d"].to_dict()
+    assert ours.pop("job") != theirs.pop("job") and ours == theirs and abs(second.dimensions.z - 3) < 0.01
+    assert bpy.ops.kiss3d.generate_again(variation=True) == {"FINISHED"}
+    assert int(bpy.data.objects["plain.001"]["kiss3d"]["seed"]) == 0, "seeds go round"
+
+
+def check_again_from_what_is_in_no_file():
+    """A picture that was bytes is kept with the object, and goes through saving; one of the .blend is pointed to."""
+    new_file()
+    use_scripted_backend()
+    from bl_ext.user_default.kiss3d import api
+
+    data = picture("front").read_bytes()
+    made = api.generate(data, backend=ADDRESS, timeout=30)
+    kept = made["kiss3d_picture"]
+    assert kept.packed_file.data == data and kept.users == 1 and not made["kiss3d"]["paths"].to_dict()
+    image = bpy.data.images.load(str(picture("plain")))
+    images = data_counts()["images"]
+    other = api.generate(image, backend=ADDRESS, timeout=30)
+    assert other["kiss3d_picture"] == image and data_counts()["images"] == images + 1, "only the texture is new"
+    path = str(FOLDER / "again.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    choose(bpy.data.objects["Picture"])
+    assert bpy.ops.kiss3d.generate_again() == {"FINISHED"}
+    again = bpy.data.objects["Picture.001"]
+    assert again["kiss3d"]["picture_sha256"] == bpy.data.objects["Picture"]["kiss3d"]["picture_sha256"]
+    del again["kiss3d_picture"]
+    choose(again)
+    with raises("RuntimeError", "not in this file any more"):
+        bpy.ops.kiss3d.generate_again()
+
+
+def check_again_of_an_enhanced_mesh():
+    new_file()
+    use_scripted_backend()
+    from bl_ext.user_default.kiss3d import api
+
+    source = pyramid("tent")
+    made = api.generate(mesh=source, prompt="a tent", place="BESIDE", backend=ADDRESS, timeout=30)
+    choose(made)
+    assert bpy.ops.kiss3d.generate_again() == {"FINISHED"}
+    assert bpy.data.objects["tent.002"]["kiss3d"]["prompt"] == "a tent"
+    bpy.data.objects.remove(source)
+    with raises("RuntimeError", "'tent' that it was made of is not in this file"):
+        bpy.ops.kiss3d.generate_again()
+    made["kiss3d"]["seed"] = "many"
+    with raises("RuntimeError", "recipe"):
+        bpy.ops.kiss3d.generate_again()
+    choose(pyramid("by hand"))
+    assert not bpy.ops.kiss3d.generate_again.poll()
+
+
+def check_history_is_kept_with_the_scene_and_pruned():
+    new_file()
+    from bl_ext.user_default.kiss3d.importer import history
+
+    made = generate("plain", seed=2**32 - 1)
+    entries = bpy.context.scene.kiss3d.history
+    assert [(entry.name, entry.job, entry.seed) for entry in entries] == [
+        ("plain", made["kiss3d"]["job"], "4294967295")
+    ]
+    assert len(entries[0].made) == len("2026-01-01 00:00")
+    recipe = made["kiss3d"].to_dict()
+    for number in range(history.KEPT):
+        history.note_result(bpy.context.scene, f"other {number}", recipe | {"job": str(number)})
+    assert len(entries) == history.KEPT and entries[0].name == "other 0"
+    history.note_result(bpy.context.scene, "other 0", recipe | {"job": "0"})
+    assert len(entries) == history.KEPT and entries[-1].name == "other 0"
+
+
+def check_result_looks_as_the_backend_draws_it():
+    """An object without any symmetry, from two sides; the test outside compares."""
+    new_file()
+    from bl_ext.user_default.kiss3d.capture.framing import SENSOR_WIDTH, Frame
+    from bl_ext.user_default.kiss3d.capture.png import encode_png
+    from bl_ext.user_default.kiss3d.importer.scratch import Look, render_alone
+    from mathutils import Matrix
+
+    made = generate("lopsided", size=2.0, location=(0, 0, 0))
+    made.location.z = -made.dimensions.z / 2
+    bpy.context.view_layer.update()
+    # The backend's camera (kiss3d_backend/mesh/camera.py): 30 degrees, 5 degrees above the ground, 4.5 away.
+    lens = SENSOR_WIDTH / 2 / np.tan(np.radians(15))
+    elevation = np.radians(5)
+    for azimuth in (0, 90):
+        turn = Matrix.Rotation(np.radians(azimuth), 4, "Z") @ Matrix.Rotation(np.pi / 2 - elevation, 4, "X")
+        eye = turn @ Matrix.Translation((0, 0, 4.5))
+        shown = Frame(lens, 0.0, 0.0, 0.0, 0.1, 10.0)
+        pixels = render_alone([made], eye, shown, Look("FLAT", "TEXTURE"), COMPARED)
+        (FOLDER / f"drawn-{azimuth}.png").write_bytes(encode_png(pixels))
+    assert not orphans()
