@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable
 from functools import partialmethod
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.fakes.tiny import flux as tiny
 from tests.learned.flux_models import CPU, Held, Models, load_models, picture
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from kiss3d_backend.networks.flux import denoiser as denoiser_module
 from kiss3d_backend.networks.flux.denoiser import Denoiser, block_list
 from kiss3d_backend.networks.flux.draw import FluxParts, Request, Watcher, draw, draw_latents, embed
 from kiss3d_backend.networks.flux.execution import (
@@ -237,11 +239,13 @@ def test_each_kind_of_block_is_compiled_once_from_the_second_run_on(
 
     def count(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
         graphs.append(1)
+        # As torch 2.11 does; tests make errors of warnings.
+        warnings.warn("`torch.jit.script_method` is deprecated.", DeprecationWarning, stacklevel=1)
         return graph.forward
 
     monkeypatch.setattr(Denoiser, "compile", partialmethod(Denoiser.compile, count))
     torch._dynamo.reset()
-    denoiser = load(FluxExecution(compiled=True, streamed=True, resident_blocks=1))
+    denoiser = load(FluxExecution(compiled=True, compile_after=0.0, streamed=True, resident_blocks=1))
     block = denoiser.model.transformer_blocks[0]
     seen: list[tuple[bool, bool]] = []
 
@@ -258,6 +262,17 @@ def test_each_kind_of_block_is_compiled_once_from_the_second_run_on(
     assert torch.equal(drawn[1], drawn[2])
     assert len(graphs) == 2, "one for double blocks and one for single ones, streamed or not"
     torch._dynamo.reset()
+
+
+def test_compiling_waits_until_as_much_time_was_lost_as_it_costs(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, compiled = [0.0], []
+    monkeypatch.setattr(denoiser_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(Denoiser, "compile", lambda self: compiled.append(now[0]))
+    denoiser = load(FluxExecution(compiled=True))
+    for seconds in (40.0, 49.0, 2.0, 1.0):
+        with denoiser.run():
+            now[0] += seconds
+    assert compiled == [40.0 + 49.0 + 2.0]
 
 
 @pytest.mark.parametrize("back_end", ["cudnn", "flash", "efficient", "math"])

@@ -12,12 +12,14 @@ from safetensors.torch import load_file, save_file
 from tests.fakes.tiny import flux as tiny
 from tests.learned.flux_models import CPU, SIZE
 
+from kiss3d_backend.models.files import EntryFiles
 from kiss3d_backend.networks.flux.execution import FluxExecution
-from kiss3d_backend.networks.flux.parts import FluxFiles, FluxNetworks, FluxPlacement, device_bytes, stored_bytes
+from kiss3d_backend.networks.flux.files import FluxFiles
+from kiss3d_backend.networks.flux.parts import FluxNetworks, FluxPlacement, device_bytes, stored_bytes
 from kiss3d_backend.networks.flux.residency import StreamedBlocks
 from kiss3d_backend.networks.flux.settings import ControlSettings, FluxSettings
 from kiss3d_backend.networks.flux.single_file import open_flux
-from kiss3d_backend.networks.flux.stored_layers import StoredLinear
+from kiss3d_backend.networks.flux.stored_layers import LowRank, StoredLinear
 from kiss3d_backend.networks.shelf import Shelf
 from kiss3d_protocol.errors import ModelFileMissing, ParamsInvalid
 
@@ -69,7 +71,33 @@ def test_two_presets_share_a_transformer_and_each_gets_its_own_loras(files: Flux
     ):
         models.append(networks.parts(settings).transformer().model)
         assert _loras(models[-1]) == expected
+        there = _adapters(models[-1])
+        again = _adapters(networks.parts(settings).transformer().model)
+        assert all(one is other for one, other in zip(there, again, strict=True))
     assert models[0] is models[1] is models[2]
+
+
+def _adapters(model: torch.nn.Module) -> list[LowRank]:
+    """That are set, which a job like the one before leaves alone."""
+    layers = [layer for layer in model.modules() if isinstance(layer, StoredLinear)]
+    return [adapter for layer in layers for adapter in layer.adapters.values()]
+
+
+def test_models_with_the_same_encoders_and_autoencoder_share_them(files: FluxFiles, tmp_path: Path) -> None:
+    ours = load_file(files.model.path(tiny.SINGLE_FILE))
+    theirs = {name: value for name, value in ours.items() if "guidance_in" not in name}
+    theirs["model.diffusion_model.img_in.weight"] = theirs["model.diffusion_model.img_in.weight"].flip(0).contiguous()
+    for changed in ("", "vae.decoder.conv_in.weight", "text_encoders.t5xxl.transformer.shared.weight"):
+        path = tmp_path / f"other{len(changed)}.safetensors"
+        save_file(theirs | ({changed: theirs[changed].flip(0).contiguous()} if changed else {}), path)
+        shelf = Shelf(10**12)
+        first = FluxNetworks(shelf, files, CPU, torch.float32)
+        model = EntryFiles("flux_schnell_fp8", {path.name: path})
+        second = FluxNetworks(shelf, attrs.evolve(files, model=model), CPU, torch.float32, like=first)
+        one, other = (networks.parts(FluxSettings(steps=1)) for networks in (first, second))
+        assert (other.prompts() is one.prompts()) == (not changed.startswith("text"))
+        assert (other.autoencoder() is one.autoencoder()) == (not changed.startswith("vae"))
+        assert other.transformer() is not one.transformer() and not other.transformer().guided
 
 
 def test_transformer_of_a_file_of_its_own_takes_the_others_place(files: FluxFiles, tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from kiss3d_backend.networks.florence.captioner import Captioner
 from kiss3d_backend.networks.florence.load import load_captioner
 from kiss3d_backend.networks.flux.draw import FluxParts
 from kiss3d_backend.networks.flux.execution import FluxExecution
-from kiss3d_backend.networks.flux.parts import FluxFiles, FluxNetworks, FluxPlacement
+from kiss3d_backend.networks.flux.files import FluxFiles
+from kiss3d_backend.networks.flux.parts import FluxNetworks, FluxPlacement
 from kiss3d_backend.networks.flux.settings import FluxSettings
 from kiss3d_backend.networks.flux.single_file import CLIP, T5, TRANSFORMER, VAE
 from kiss3d_backend.networks.lrm.load import load_lrm
@@ -215,7 +216,9 @@ class Library:
             controlnet=self._if_here("controlnet_union"),
             redux=self._if_here("redux"),
         )
-        return FluxNetworks(self._shelf, files, self.device, self.dtype, flux_placement(self._plan))
+        # schnell and dev were published with the same text encoders and autoencoder.
+        like = next(iter(self._flux.values()), None)
+        return FluxNetworks(self._shelf, files, self.device, self.dtype, flux_placement(self._plan), like)
 
     def _if_here(self, entry: str) -> EntryFiles | None:
         return self._store.files(entry) if self.has(entry) else None

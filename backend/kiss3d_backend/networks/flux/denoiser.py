@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import logging
 import math
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import attrs
 import torch
@@ -60,7 +63,8 @@ class Conditions:
 
 class Denoiser:
     """``model``: one that load_transformer made, on ``device``, or for streaming in host memory (mapped): then its
-    parameters are put where ``execution`` wants them. Its layers compute as that says.
+    parameters are put where ``execution`` wants them. Its layers compute as that says. ``adapted``: what whoever sets
+    LoRAs notes of them, by name.
 
     Raises :class:`ParamsInvalid` for scaled products on a GPU that has none.
     """
@@ -74,6 +78,7 @@ class Denoiser:
         self.model = model
         self.execution = execution or FluxExecution()
         self.device = device or model.x_embedder.weight.device
+        self.adapted: dict[str, Any] = {}
         blocks = block_list(model)
         self._product: ScaledProduct | None = None
         if self.execution.products == "scaled":
@@ -86,7 +91,7 @@ class Denoiser:
                 layer.set_processor(JointAttention())  # pyright: ignore[reportArgumentType]
         self._double_blocks = len(model.transformer_blocks)
         self._blocks = self._placed(blocks)
-        self._runs = 0
+        self._runs, self._run_seconds = 0, 0.0
         self._compiled = False
 
     def _placed(self, blocks: list[nn.Module]) -> Blocks:
@@ -109,19 +114,30 @@ class Denoiser:
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        """For the evaluations of one picture: chooses the attention, and compiles from the second run on."""
-        if self.execution.compiled and self._runs == 1:
-            if self.device.type != "cuda" or has_triton():
-                self.compile()
-            else:
-                _log.warning("Triton is not installed or does not work here: FLUX runs without compiled blocks.")
+        """For the evaluations of one picture: chooses the attention, and compiles when the execution says so."""
+        if self._compiles_now():
+            self.compile()
         self._runs += 1
+        began = time.monotonic()
         try:
-            with attention_by(self.execution.attention):
+            with attention_by(self.execution.attention), quiet_compiling():
                 yield
         finally:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            self._run_seconds += time.monotonic() - began
             if self._product is not None:
                 self._product.forget()
+
+    def _compiles_now(self) -> bool:
+        if self._compiled or not self.execution.compiled or not self._runs:
+            return False
+        if self._run_seconds < self.execution.compile_after:
+            return False
+        if self.device.type == "cuda" and not has_triton():
+            _log.warning("Triton is not installed or does not work here: FLUX runs without compiled blocks.")
+            return False
+        return True
 
     def compile(self, backend: str | Callable[..., object] = "inductor") -> None:
         """Blocks are compiled at their next use, once for each kind. Until then, and never again, they run as written.
@@ -197,6 +213,14 @@ class Denoiser:
         if conditions.guidance is None:
             return self.model.time_text_embed(times, conditions.pooled)
         return self.model.time_text_embed(times, conditions.guidance.to(sample.dtype) * TIMESTEPS, conditions.pooled)
+
+
+@contextmanager
+def quiet_compiling() -> Iterator[None]:
+    """Without what torch's compiler says of torch's own older parts: no user can do anything about it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
+        yield
 
 
 def block_list(model: FluxTransformer2DModel) -> list[nn.Module]:

@@ -14,6 +14,10 @@ AttentionBackEnd = Literal["default", "cudnn", "flash", "efficient", "math"]
 CACHE_FROM_STEPS = 12
 """Runs of fewer steps never use the first-block cache: their steps differ too much to stand for each other."""
 
+COMPILE_AFTER = 90.0
+"""Seconds. Compiling takes about 15 and spares a sixth of what follows (docs/performance.md): by then as much time was
+lost as compiling costs. Who stops earlier has not waited for nothing, and who goes on loses no more than that."""
+
 SLOTS = 2
 """Streamed blocks that are on the device at a time: one computes while the next one is copied."""
 
@@ -30,8 +34,9 @@ class FluxExecution:
     definition, slowly), with ``activation_scale`` for a whole "tensor" or for each "row" (a token; torch has that on
     Linux alone). ``first_block_cache``: None, or the relative change of the first block's residual below which an
     evaluation takes the other blocks' work from an earlier one; for runs of at least CACHE_FROM_STEPS steps.
-    ``compiled``: blocks are compiled from the second run on; needs Triton on CUDA. ``attention``: which of torch's
-    kernels is asked first. ``tiled_decode``: the picture is decoded, and reference pictures encoded, in tiles that
+    ``compiled``: blocks are compiled before the first run that begins when runs have taken ``compile_after`` seconds in
+    all; never for the first one; needs Triton on CUDA. ``attention``: which of torch's kernels is asked first.
+    ``tiled_decode``: the picture is decoded, and reference pictures encoded, in tiles that
     overlap.
     """
 
@@ -41,6 +46,7 @@ class FluxExecution:
     activation_scale: ActivationScale = attrs.field(default="tensor", validator=attrs.validators.in_(("tensor", "row")))
     first_block_cache: float | None = attrs.field(default=None, validator=attrs.validators.optional(_NOT_NEGATIVE))
     compiled: bool = False
+    compile_after: float = attrs.field(default=COMPILE_AFTER, validator=_NOT_NEGATIVE)
     attention: AttentionBackEnd = attrs.field(
         default="default", validator=attrs.validators.in_(("default", "cudnn", "flash", "efficient", "math"))
     )

@@ -2,52 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import math
 
 import attrs
 import torch
 
 from kiss3d_backend.models.files import EntryFiles
-from kiss3d_backend.networks.checkpoint import Tensors, open_entry, open_tensors
+from kiss3d_backend.networks.checkpoint import Tensors, open_entry, open_tensors, same_tensors
 from kiss3d_backend.networks.flux import controlnet, redux
 from kiss3d_backend.networks.flux.autoencoder import load_autoencoder
 from kiss3d_backend.networks.flux.denoiser import Denoiser, refuse_without_float8
-from kiss3d_backend.networks.flux.draw import FluxParts, Part
+from kiss3d_backend.networks.flux.draw import FluxParts
 from kiss3d_backend.networks.flux.execution import FluxExecution, device_block_bytes
-from kiss3d_backend.networks.flux.lora import read_lora, remove_lora, set_lora
+from kiss3d_backend.networks.flux.files import FluxFiles, needed
 from kiss3d_backend.networks.flux.prompt import PromptEncoder, read_clip_tokenizer, read_t5_tokenizer
 from kiss3d_backend.networks.flux.settings import FluxSettings
 from kiss3d_backend.networks.flux.single_file import open_flux
 from kiss3d_backend.networks.flux.text_encoders import load_clip, load_t5
 from kiss3d_backend.networks.flux.transformer import load_transformer
+from kiss3d_backend.networks.flux.with_loras import WithLoras, wanted_loras
 from kiss3d_backend.networks.precision import refuse_half_on_cpu
 from kiss3d_backend.networks.shelf import Shelf
-from kiss3d_protocol.errors import ModelFileMissing
-
-_log = logging.getLogger(__name__)
 
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2}
 _REDUX_FILES = (redux.ENCODER_FILE, redux.EMBEDDER_FILE)
-_LORAS = ("kiss3dgen", "turbo")
-
-
-@attrs.frozen
-class FluxFiles:
-    """The catalogue entries of a preset.
-
-    ``model``: the single file. ``lora``: Kiss3DGen's. ``turbo``: the one for few steps. ``transformer``: a file with
-    the transformer alone that takes the place of the single file's.
-    """
-
-    model: EntryFiles
-    clip_tokenizer: EntryFiles
-    t5_tokenizer: EntryFiles
-    lora: EntryFiles | None = None
-    turbo: EntryFiles | None = None
-    controlnet: EntryFiles | None = None
-    redux: EntryFiles | None = None
-    transformer: EntryFiles | None = None
 
 
 @attrs.frozen
@@ -67,8 +45,9 @@ class FluxNetworks:
     """The places on ``shelf`` of one FLUX model and of what goes with it; presets that use them share what is loaded.
 
     Nothing is read before a part is called for. ``dtype``: that the networks compute in. The autoencoder does so in
-    float32 on the CPU, where its file is mapped then. ``placement``: may be changed by :meth:`follow`. Raises
-    :class:`ParamsInvalid` for float16 on the CPU, and for float8 products on a GPU that has none.
+    float32 on the CPU, where its file is mapped then. ``placement``: may be changed by :meth:`follow`. ``like``:
+    another model's, placed alike, whose text encoders and autoencoder serve this one too where the files hold the same.
+    Raises :class:`ParamsInvalid` for float16 on the CPU, and for float8 products on a GPU that has none.
     """
 
     def __init__(
@@ -78,6 +57,7 @@ class FluxNetworks:
         device: torch.device,
         dtype: torch.dtype,
         placement: FluxPlacement | None = None,
+        like: FluxNetworks | None = None,
     ) -> None:
         refuse_half_on_cpu(device, dtype)
         self._device, self._dtype = device, dtype
@@ -87,17 +67,26 @@ class FluxNetworks:
         self._files = files
         name, model = files.model.entry, files.model
         precision = torch.float32 if device.type == "cpu" else dtype
-        self._prompts = shelf.add(
-            f"{name} text encoders",
-            self._load_prompts,
-            lambda: stored_bytes(open_flux(model).part("clip")) + stored_bytes(open_flux(model).part("t5")),
-            "flux text encoders",
+        alike = () if like is None else _alike(model, like._files.model)
+        self._prompts = (
+            like._prompts
+            if like is not None and {"clip", "t5"} <= set(alike)
+            else shelf.add(
+                f"{name} text encoders",
+                self._load_prompts,
+                lambda: stored_bytes(open_flux(model).part("clip")) + stored_bytes(open_flux(model).part("t5")),
+                "flux text encoders",
+            )
         )
-        self._autoencoder = shelf.add(
-            f"{name} autoencoder",
-            lambda: load_autoencoder(open_flux(model).part("vae"), device, precision),
-            lambda: stored_bytes(open_flux(model).part("vae")),
-            "flux autoencoder",
+        self._autoencoder = (
+            like._autoencoder
+            if like is not None and "vae" in alike
+            else shelf.add(
+                f"{name} autoencoder",
+                lambda: load_autoencoder(open_flux(model).part("vae"), device, precision),
+                lambda: stored_bytes(open_flux(model).part("vae")),
+                "flux autoencoder",
+            )
         )
         drawing = files.transformer or model
         self._transformer = shelf.add(
@@ -109,18 +98,18 @@ class FluxNetworks:
         self._controlnet = shelf.add(
             "ControlNet",
             lambda: controlnet.load_controlnet(
-                open_entry(_needed(files.controlnet, "ControlNet"), controlnet.FILE),
+                open_entry(needed(files.controlnet, "ControlNet"), controlnet.FILE),
                 device,
                 dtype,
                 in_float8=self._placement.control_in_float8,
             ),
-            lambda: stored_bytes(open_entry(_needed(files.controlnet, "ControlNet"), controlnet.FILE)),
+            lambda: stored_bytes(open_entry(needed(files.controlnet, "ControlNet"), controlnet.FILE)),
             "controlnet",
         )
         self._redux = shelf.add(
             "Redux",
-            lambda: redux.load_redux(_needed(files.redux, "Redux"), device, dtype),
-            lambda: sum(stored_bytes(open_entry(_needed(files.redux, "Redux"), file)) for file in _REDUX_FILES),
+            lambda: redux.load_redux(needed(files.redux, "Redux"), device, dtype),
+            lambda: sum(stored_bytes(open_entry(needed(files.redux, "Redux"), file)) for file in _REDUX_FILES),
             "redux",
         )
 
@@ -153,19 +142,26 @@ class FluxNetworks:
         Raises :class:`ModelFileMissing` for an entry that they need and that was not given.
         """
         if settings.control is not None:
-            _needed(self._files.controlnet, "ControlNet")
+            needed(self._files.controlnet, "ControlNet")
         if settings.redux is not None:
-            _needed(self._files.redux, "Redux")
+            needed(self._files.redux, "Redux")
         notes: list[str] = []
         return FluxParts(
             self._prompts,
             self._autoencoder,
-            _WithLoras(self._transformer, _wanted_loras(self._files, settings), notes),
+            WithLoras(self._transformer, wanted_loras(self._files, settings), notes),
             None if settings.control is None else self._controlnet,
             None if settings.redux is None else self._redux,
             notes,
             self._placement.execution,
         )
+
+
+def _alike(one: EntryFiles, other: EntryFiles) -> tuple[str, ...]:
+    """Of "clip", "t5" and "vae" those that both files hold, and the same."""
+    ours, theirs = open_flux(one), open_flux(other)
+    pairs = {"clip": (ours.clip, theirs.clip), "t5": (ours.t5, theirs.t5), "vae": (ours.vae, theirs.vae)}
+    return tuple(name for name, (a, b) in pairs.items() if a is not None and b is not None and same_tensors(a, b))
 
 
 def _runs_alike(one: FluxExecution, other: FluxExecution) -> bool:
@@ -209,61 +205,7 @@ def stored_bytes(tensors: Tensors) -> int:
     return sum(math.prod(shape) * _BYTES.get(dtypes[name], 1) for name, shape in tensors.shapes.items())
 
 
-@attrs.frozen
-class _WantedLora:
-    name: str
-    files: EntryFiles
-    weight: float
-
-
-def _wanted_loras(files: FluxFiles, settings: FluxSettings) -> tuple[_WantedLora, ...]:
-    weights = (settings.lora, settings.turbo)
-    entries = (files.lora, files.turbo)
-    return tuple(
-        _WantedLora(name, _needed(entry, f"LoRA '{name}'"), weight)
-        for name, entry, weight in zip(_LORAS, entries, weights, strict=True)
-        if weight
-    )
-
-
 def _lora_bytes(files: FluxFiles) -> int:
     """Of all LoRAs together: they lie on the device beside the transformer."""
     paths = [path for entry in (files.lora, files.turbo) if entry is not None for path in entry.paths.values()]
     return sum(stored_bytes(open_tensors(path)) for path in paths if path.suffix == ".safetensors")
-
-
-def _needed(entry: EntryFiles | None, what: str) -> EntryFiles:
-    if entry is None:
-        raise ModelFileMissing(f"The preset needs a {what}, and its files were not given.")
-    return entry
-
-
-class _WithLoras:
-    """The transformer with these LoRAs and no others, whichever preset had it before."""
-
-    def __init__(self, transformer: Part[Denoiser], loras: tuple[_WantedLora, ...], notes: list[str]) -> None:
-        self._transformer = transformer
-        self._loras = loras
-        self._notes = notes
-
-    def __call__(self) -> Denoiser:
-        denoiser = self._transformer()
-        model = denoiser.model
-        for name in _LORAS:
-            remove_lora(model, name)
-        for wanted in self._loras:
-            (path,) = [path for file, path in wanted.files.paths.items() if file.endswith(".safetensors")]
-            lora = read_lora(path, model)
-            set_lora(model, wanted.name, lora, wanted.weight, denoiser.device)
-            if lora.text_encoder_names:
-                note = (
-                    f"{len(lora.text_encoder_names)} tensors of {lora.source} are for the text encoders "
-                    f"({lora.text_encoder_names[0]}) and are not used."
-                )
-                _log.warning("%s", note)
-                if note not in self._notes:
-                    self._notes.append(note)
-        return denoiser
-
-    def release(self) -> None:
-        self._transformer.release()
