@@ -11,7 +11,9 @@ MESSAGES = {
         "A imagem de que '{}' foi feito não está mais neste arquivo."
     ),
     "Choose a picture yourself.": "Escolha você mesmo uma imagem.",
-    "The object '{}' that it was made of is not in this file.": "O objeto '{}', de que foi feito, não está neste arquivo.",
+    "The object '{}' that it was made of is not in this file.": (
+        "O objeto '{}', de que foi feito, não está neste arquivo."
+    ),
     "Select a mesh and enhance that.": "Selecione uma malha e melhore-a.",
     "The size {} is not a length greater than 0.": "O tamanho {} não é um comprimento maior que 0.",
     "'{}' has no faces.": "'{}' não tem faces.",
