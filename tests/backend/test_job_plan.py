@@ -102,6 +102,18 @@ def test_memory_runs_out_in_each_stage_in_turn_and_the_job_ends_one_plan_lower(f
     assert all(stage.planned_vram is not None and stage.planned_ram for stage in report.stages)
 
 
+def test_the_report_says_where_flux_was_and_whether_the_budget_is_why() -> None:
+    small = plans("image_to_3d", workload_of("image_to_3d", "fast"), CARD, 8 * 10**9)
+    for unbound, expected in ((PLANS[0], {"transformer": "streamed", "bound_by": "budget"}), (None, {})):
+        library = FakeLibrary()
+        bound = JobPlan(library, small, unbound=unbound)  # type: ignore[arg-type]
+        report = run_recipe(Pipeline(library, 1, ""), JobInputs(), Record(), threading.Event(), plan=bound)
+        used = {stage.name: stage.used for stage in report.stages}
+        assert used["bundle"] == {"transformer": "streamed"} | expected
+        assert not any(told for name, told in used.items() if name != "bundle")
+    assert JobPlan(FakeLibrary(), PLANS, unbound=PLANS[0]).used("bundle") == {"transformer": "resident"}  # type: ignore[arg-type]
+
+
 def test_below_the_least_plan_there_is_only_the_error() -> None:
     library = FakeLibrary()
     plan = job(library)

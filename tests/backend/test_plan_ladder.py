@@ -55,6 +55,9 @@ class FakePlan:
         self.begun.append((stage, self.name))
         return MemoryUse(vram=SHARES[self.name], ram=1)
 
+    def used(self, stage: str) -> dict[str, str]:
+        return {}
+
     def lower(self) -> None:
         self.rung += 1
 

@@ -227,6 +227,12 @@ def test_memory_that_ran_out_and_a_backend_that_was_restarted() -> None:
     assert codes(ran(stage("bundle", 30.0), job={"attempts": 2})) == ["restarted"]
 
 
+def test_a_budget_that_keeps_flux_from_the_card() -> None:
+    streamed = {"transformer": "streamed"}
+    assert codes(ran(stage("bundle", 30.0, used={**streamed, "bound_by": "budget"}))) == ["larger_budget"]
+    assert codes(ran(stage("bundle", 30.0, used=streamed))) == [], "the card itself is too small"
+
+
 def test_what_is_kept_picked_and_chosen() -> None:
     views = stage("multiview", 30.0)
     assert codes(ran(views, stage("bundle", 30.0))) == ["bundle_seed"]
@@ -241,7 +247,7 @@ def test_what_is_kept_picked_and_chosen() -> None:
 def test_every_advice_can_be_said() -> None:
     several = ran(
         stage("multiview", 90.0),
-        stage("bundle", 300.0, lowered=1, plan="p", loads=(LoadRecord("flux", 100.0),)),
+        stage("bundle", 300.0, lowered=1, plan="p", loads=(LoadRecord("flux", 100.0),), used={"bound_by": "budget"}),
         stage("refine", 90.0, used={"rasterizer": "torch", "rasterizer_device": "cpu"}),
         stage("texture", 90.0),
         job={"params": GenerateParams("quality", 1, texture_size=4096), "attempts": 3},

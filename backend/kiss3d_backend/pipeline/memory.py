@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import attrs
@@ -57,6 +58,10 @@ class RunningPlan(Protocol):
         """The stage of this name is about to run: makes ready for it, and returns what is planned for it."""
         ...
 
+    def used(self, stage: str) -> Mapping[str, str]:
+        """What of the machine the stage of this name uses by the plan, by stable names, for the job's report."""
+        ...
+
     def lower(self) -> None:
         """Takes the next plan that needs less, and frees what the one before held. Not for the lowest."""
 
@@ -81,6 +86,9 @@ class NoPlan:
 
     def begin(self, stage: str) -> MemoryUse:
         return MemoryUse()
+
+    def used(self, stage: str) -> Mapping[str, str]:
+        return {}
 
     def lower(self) -> None:
         raise AssertionError("there is no plan to go down from")

@@ -106,7 +106,10 @@ class _RecipeRun:
                     completed=ran.completed,
                     loads=tuple(loads),
                     checks=tuple(check for context in ran.contexts.values() for check in context.checks),
-                    used={name: value for context in ran.contexts.values() for name, value in context.used.items()},
+                    used={
+                        **self._plan.used(stage.name),
+                        **{name: value for context in ran.contexts.values() for name, value in context.used.items()},
+                    },
                 )
                 self.stage_reports.append(report)
                 if self._stage_ended is not None:

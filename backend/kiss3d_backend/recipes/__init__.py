@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw
 
 from kiss3d_backend.devices.machine import Machine
 from kiss3d_backend.devices.plan import Plan
-from kiss3d_backend.devices.planner import plans
-from kiss3d_backend.devices.workload import workload_of
+from kiss3d_backend.devices.planner import plan, plans
+from kiss3d_backend.devices.workload import Workload, workload_of
 from kiss3d_backend.models.offers import BUILT_RECIPES
 from kiss3d_backend.models.store import ModelStore
 from kiss3d_backend.pipeline.events import MeshQuality
@@ -89,12 +89,11 @@ class WorkerRecipes(Mapping[str, Recipe]):
             from kiss3d_backend.recipes.learned import LEARNED_PRESETS
 
             self._library.draws_by(LEARNED_PRESETS[preset].flux_entry)
-        return JobPlan(self._library, possible or plans[-1:], lowered)
+        unbound = None if self._vram_budget is None else plan(recipe, _workload(recipe, preset), self._machine)
+        return JobPlan(self._library, possible or plans[-1:], lowered, unbound)
 
     def _plans(self, recipe: str, preset: str) -> tuple[Plan, ...]:
-        # Reconstruction alone needs the same of every preset.
-        workload = workload_of(recipe, "fast" if recipe == "views_to_3d" else preset)
-        return plans(recipe, workload, self._machine, self._vram_budget)
+        return plans(recipe, _workload(recipe, preset), self._machine, self._vram_budget)
 
     def __getitem__(self, key: str) -> Recipe:
         if key not in BUILT_RECIPES:
@@ -123,6 +122,11 @@ class WorkerRecipes(Mapping[str, Recipe]):
 
     def _has_lrm(self) -> bool:
         return ModelStore(self._data_dir).entry("lrm").ready
+
+
+def _workload(recipe: str, preset: str) -> Workload:
+    # Reconstruction alone needs the same of every preset.
+    return workload_of(recipe, "fast" if recipe == "views_to_3d" else preset)
 
 
 def _recipe_and_preset(key: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kiss3d_backend.devices.plan import Plan
@@ -19,15 +19,21 @@ class JobPlan:
     """The :class:`kiss3d_backend.pipeline.memory.RunningPlan` of recipes that need networks.
 
     ``plans``: the one to start with and those below it. ``lowered``: told of each lower plan that was taken.
+    ``unbound``: what the first would be without the budget that was asked for, None where none was.
     """
 
     def __init__(
-        self, library: Library, plans: Sequence[Plan], lowered: Callable[[Plan], None] = lambda _: None
+        self,
+        library: Library,
+        plans: Sequence[Plan],
+        lowered: Callable[[Plan], None] = lambda _: None,
+        unbound: Plan | None = None,
     ) -> None:
         self._library = library
         self._plans = tuple(plans)
         self._rung = 0
         self._lowered = lowered
+        self._unbound = unbound
         self._library.follow(self.plan)
 
     @property
@@ -57,9 +63,22 @@ class JobPlan:
         vram, ram = use
         return MemoryUse(vram=vram, ram=ram)
 
+    def used(self, stage: str) -> Mapping[str, str]:
+        """Of a stage that FLUX's transformer computes in: where it is, and whether that is because of the budget."""
+        demands = (demand for demand in self.plan.demands if demand.stage == stage)
+        if not any("flux transformer" in phase.uses for demand in demands for phase in demand.phases):
+            return {}
+        residence = _residence(self.plan)
+        bound = self._unbound is not None and residence != _residence(self._unbound) and not self._rung
+        return {"transformer": residence, **({"bound_by": "budget"} if bound else {})}
+
     def lower(self) -> None:
         self._rung += 1
         _log.warning("memory ran out; the plan is now: %s", self.plan.name)
         self._lowered(self.plan)
         self._library.clear()
         self._library.follow(self.plan)
+
+
+def _residence(plan: Plan) -> str:
+    return plan.components["flux transformer"].residence

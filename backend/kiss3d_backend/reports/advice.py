@@ -66,6 +66,12 @@ def _memory(report: Report, total: float) -> Iterator[Advice]:
         yield Advice("lower_budget", {"seconds": sum(map(_seconds, lowered)), "plan": lowered[-1].plan})
 
 
+def _budget(report: Report, total: float) -> Iterator[Advice]:
+    """How much is lost to streaming depends on the bus; what was asked for decides, so it is said without a figure."""
+    if any(stage.used.get("bound_by") == "budget" for stage in report.run.stages):
+        yield Advice("larger_budget")
+
+
 def _again(report: Report, total: float) -> Iterator[Advice]:
     """Another bundle of the same picture need not imagine its other sides again."""
     if report.job.state != "finished" or report.job.params.recipe != "image_to_3d":
@@ -117,6 +123,7 @@ _RULES: tuple[Callable[[Report, float], Iterator[Advice]], ...] = (
     _processor,
     _rasterizer,
     _memory,
+    _budget,
     _again,
     _pick,
     _preset,
