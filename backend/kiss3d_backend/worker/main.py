@@ -87,11 +87,11 @@ class JobControl:
 class Worker:
     """Takes jobs from the reader's queue and runs them with the recipe of their preset."""
 
-    def __init__(self, pipe: BrokerPipe, data_dir: DataDir, recipes: Mapping[str, Recipe]) -> None:
+    def __init__(self, pipe: BrokerPipe, data_dir: DataDir) -> None:
         self._pipe = pipe
         self._artifacts = Artifacts(data_dir.artifacts)
         self._checkpoints = data_dir.checkpoints
-        self._recipes = recipes
+        self._recipes: Mapping[str, Recipe] = {}
         self._jobs: queue.SimpleQueue[StartJob] = queue.SimpleQueue()
         self._controls: dict[str, JobControl] = {}
         self._reports = ReportFolder(data_dir.reports)
@@ -115,8 +115,9 @@ class Worker:
         # Nothing is left to be told to anybody; a stage in a library call would not notice.
         os._exit(0)
 
-    def run(self) -> None:
+    def run(self, recipes: Mapping[str, Recipe]) -> None:
         """Runs jobs for ever."""
+        self._recipes = recipes
         while True:
             start = self._jobs.get()
             self._pipe.event(self._run_job(start, self._controls[start.job]))
@@ -251,8 +252,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     pipe = BrokerPipe(_take_stdout())
     data_dir = DataDir(options.data_dir)
-    worker = Worker(pipe, data_dir, load_recipes(options.recipes, data_dir.root, options.vram_budget))
+    worker = Worker(pipe, data_dir)
+    # Before all that takes seconds: a broker that dies meanwhile leaves nothing behind.
     threading.Thread(target=worker.read, args=(sys.stdin.buffer,), name="orders", daemon=True).start()
+    recipes = load_recipes(options.recipes, data_dir.root, options.vram_budget)
     threading.Thread(target=_beat, args=(pipe,), name="heartbeat", daemon=True).start()
     # The pipeline's own modules are imported before the worker calls itself ready: the first job must not wait.
     importlib.import_module("kiss3d_backend.pipeline.runner")
@@ -261,7 +264,7 @@ def main() -> None:
     importlib.import_module("kiss3d_backend.worker.memory_meter")
     importlib.import_module("kiss3d_backend.worker.sink")
     pipe.say(WorkerReady(os.getpid(), versions()))
-    worker.run()
+    worker.run(recipes)
 
 
 if __name__ == "__main__":
