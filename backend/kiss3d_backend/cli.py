@@ -187,6 +187,14 @@ def serve(
     until_stdin_closes: Annotated[bool, typer.Option(help="End when standard input is closed.")] = False,
     private: Annotated[bool, typer.Option(help="Cancel unfinished jobs at the end.")] = False,
     vram_budget: BudgetOption = None,
+    keep_days: Annotated[
+        float | None,
+        typer.Option(min=0, help="How long jobs that have ended are kept.", show_default="30, or as said before"),
+    ] = None,
+    keep_gb: Annotated[
+        float | None,
+        typer.Option(min=0, help="How much they may take; the oldest go first.", show_default="20, or as said before"),
+    ] = None,
     recipes: Annotated[str, typer.Option(metavar="MODULE:NAME", hidden=True)] = DEFAULT_RECIPES,
 ) -> None:
     """Run a backend that Blender and other clients connect to."""
@@ -200,6 +208,8 @@ def serve(
         until_stdin_closes=until_stdin_closes,
         private=private,
         vram_budget=vram_budget,
+        keep_days=keep_days,
+        keep_gigabytes=keep_gb,
     )
 
 

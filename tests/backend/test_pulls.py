@@ -17,6 +17,7 @@ from kiss3d_backend.broker.sessions import Sessions
 from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DataDir
 from kiss3d_backend.jobs.book import JobBook
+from kiss3d_backend.jobs.keeper import Keeper
 from kiss3d_backend.models.pull_process import STOP_SECONDS, PullNotice, PullProcess, read_line
 from kiss3d_backend.reports.folder import ReportFolder
 from kiss3d_backend.worker.supervisor import Supervisor
@@ -84,6 +85,7 @@ class Rig:
         self.broker = Broker(
             book,
             ReportFolder(data_dir.reports),
+            Keeper(data_dir, book.store),
             Supervisor(["unused"], lambda _: None),
             self.pulls,
             self.sessions,

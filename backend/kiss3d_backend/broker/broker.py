@@ -18,7 +18,7 @@ from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_backend.clients.registry import Pairing
 from kiss3d_backend.disk import naming_disk_errors
 from kiss3d_backend.jobs.book import JobBook, Posted
-from kiss3d_backend.jobs.reserve import DiskReserve
+from kiss3d_backend.jobs.keeper import Keeper
 from kiss3d_backend.models.offers import check_offer
 from kiss3d_backend.models.overview import model_infos, names_to_pull
 from kiss3d_backend.models.pull_process import PullNotice
@@ -77,7 +77,7 @@ class Broker:
         self,
         book: JobBook,
         reports: ReportFolder,
-        reserve: DiskReserve,
+        keeper: Keeper,
         supervisor: Supervisor,
         pulls: Pulls,
         sessions: Sessions,
@@ -91,7 +91,7 @@ class Broker:
         self._book = book
         self._reports = reports
         self._supervisor = supervisor
-        self._recorder = Recorder(book, reserve, supervisor.cancel)
+        self._recorder = Recorder(book, keeper.reserve, supervisor.cancel)
         self._pulls = pulls
         self._admission = admission
         self._data_dir = data_dir

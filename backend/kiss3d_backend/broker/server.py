@@ -31,10 +31,10 @@ from kiss3d_backend.config import DEFAULT_RECIPES, DataDir, WorkerLimits
 from kiss3d_backend.devices.probe import probe_device
 from kiss3d_backend.disk import DISK_ERRORS
 from kiss3d_backend.jobs.artifacts import Artifacts
-from kiss3d_backend.jobs.book import JobBook, load_blobs
+from kiss3d_backend.jobs.book import JobBook, JobEnd, load_blobs
 from kiss3d_backend.jobs.instances import alive, is_dead
-from kiss3d_backend.jobs.reserve import DiskReserve
-from kiss3d_backend.jobs.store import JobStore
+from kiss3d_backend.jobs.keeper import Keeper
+from kiss3d_backend.jobs.store import JobRecord, JobStore
 from kiss3d_backend.models.offers import preset_offers
 from kiss3d_backend.models.overview import bytes_missing
 from kiss3d_backend.models.pull_process import PullNotice, PullProcess, pull_command
@@ -58,13 +58,16 @@ INTAKE = "kiss3d_backend.intake.submit"
 @frozen
 class ServeConfig:
     """How a backend runs. ``private``: its unfinished jobs are cancelled when it ends. ``vram_budget``: bytes of the
-    graphics card that jobs are planned with; None leaves it to the machine."""
+    graphics card that jobs are planned with; None leaves it to the machine. ``keep_days``, ``keep_gigabytes``: see
+    :class:`kiss3d_backend.jobs.keeper.Keeping`; None leaves it as it was said before."""
 
     bind: Address
     data_dir: DataDir
     recipes: str = DEFAULT_RECIPES
     private: bool = False
     vram_budget: int | None = None
+    keep_days: float | None = None
+    keep_gigabytes: float | None = None
     worker: WorkerLimits = field(factory=WorkerLimits)
 
 
@@ -96,10 +99,15 @@ def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: threading.E
         store = JobStore(data.database)
         stack.callback(store.close)
         reports = ReportFolder(data.reports)
-        book = JobBook(store, Artifacts(data.artifacts), instance, ended=reports.close)
-        reserve = DiskReserve(data.reserve)
-        reserve.fill()
-        server = _Server(config, gate, book, reports, reserve, Admission(registry), instance)
+        keeper = Keeper(data, store)
+        keeper.set_keeping(config.keep_days, config.keep_gigabytes)
+
+        def ended(record: JobRecord, end: JobEnd) -> None:
+            reports.close(record, end)
+            keeper.job_ended()
+
+        book = JobBook(store, Artifacts(data.artifacts), instance, ended=ended)
+        server = _Server(config, gate, book, reports, keeper, Admission(registry), instance)
         stack.callback(server.close)
         if not config.private:
             book.adopt(lambda backend: is_dead(data.backends, backend))
@@ -116,13 +124,14 @@ class _Server:
         gate: Gate,
         book: JobBook,
         reports: ReportFolder,
-        reserve: DiskReserve,
+        keeper: Keeper,
         admission: Admission,
         instance: str,
     ) -> None:
         self._config = config
         self._gate = gate
         self._book = book
+        self._keeper = keeper
         self._notices: queue.SimpleQueue[Notice | PullNotice] = queue.SimpleQueue()
         self._bell = _Bell()
         self._supervisor = Supervisor(
@@ -145,7 +154,7 @@ class _Server:
         self._broker = Broker(
             book,
             reports,
-            reserve,
+            keeper,
             self._supervisor,
             self._pulls,
             Sessions(),
@@ -163,6 +172,7 @@ class _Server:
         self._broker.tick(time.monotonic())
         # Needed at the first submit; loaded now, while the worker starts, it delays neither that nor readiness.
         importlib.import_module(INTAKE)
+        self._keeper.sweep()
         unsent = False
         while not stop.is_set():
             ready = dict(poller.poll(int(1000 * (RETRY_SECONDS if unsent else TICK_SECONDS))))
@@ -173,6 +183,7 @@ class _Server:
             while not self._notices.empty():
                 self._broker.hear(self._notices.get_nowait())
             self._broker.tick(time.monotonic())
+            self._keeper.tick()
             unsent = self._send_all()
 
     def close(self) -> None:

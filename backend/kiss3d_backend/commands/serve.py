@@ -29,6 +29,8 @@ def run_serve(
     until_stdin_closes: bool,
     private: bool,
     vram_budget: str | None = None,
+    keep_days: float | None = None,
+    keep_gigabytes: float | None = None,
 ) -> None:
     """Runs a backend; prints one line when it is ready."""
     config = ServeConfig(
@@ -37,6 +39,8 @@ def run_serve(
         recipes=recipes,
         private=private,
         vram_budget=None if vram_budget is None else read_budget(vram_budget),
+        keep_days=keep_days,
+        keep_gigabytes=keep_gigabytes,
     )
     stop = threading.Event()
     stop_on_signals(stop)

@@ -27,6 +27,11 @@ class StoredInputs:
         """A sha256 that stands for the job's picture in its report: of the picture, or of the first view, or zeros."""
         return self.picture or next(iter(self.views), "0" * 64)
 
+    def blobs(self) -> list[str]:
+        """The sha256s of everything that it is made of."""
+        pictures = self.views if self.picture is None else (self.picture, *self.views)
+        return [*pictures, *(sha256 for sha256 in _shas(self.mesh) if sha256 is not None)]
+
     def same_content(self, other: StoredInputs) -> bool:
         """Whether both are made of the same bytes, whichever frames these came in."""
         return (self.picture, self.views, _shas(self.mesh)) == (other.picture, other.views, _shas(other.mesh))

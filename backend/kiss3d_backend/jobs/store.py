@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import cast
@@ -23,7 +24,7 @@ from kiss3d_protocol.errors import DataDirectoryUnusable, JobUnknown
 from kiss3d_protocol.messages import JobState, JobSummary
 from kiss3d_protocol.params import GenerateParams
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _SCHEMA = """
 CREATE TABLE jobs (
     job TEXT PRIMARY KEY,
@@ -40,7 +41,8 @@ CREATE TABLE jobs (
     fraction REAL NOT NULL DEFAULT 0,
     last_number INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT '',
-    owner TEXT NOT NULL DEFAULT 'local'
+    owner TEXT NOT NULL DEFAULT 'local',
+    bytes INTEGER
 ) STRICT;
 CREATE TABLE events (
     job TEXT NOT NULL REFERENCES jobs (job) ON DELETE CASCADE,
@@ -51,6 +53,26 @@ CREATE TABLE events (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_by_state ON jobs (state, created);
 CREATE INDEX jobs_by_owner ON jobs (owner, created);
+"""
+
+_BLOBS = """
+CREATE TABLE blobs (
+    job TEXT NOT NULL REFERENCES jobs (job) ON DELETE CASCADE,
+    sha256 TEXT NOT NULL,
+    PRIMARY KEY (job, sha256)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX blobs_by_sha256 ON blobs (sha256);
+CREATE TABLE keeping (days REAL NOT NULL, gigabytes REAL NOT NULL) STRICT
+"""
+"""Which jobs need which artifacts, and for how long jobs are kept."""
+
+_NAME_BLOBS = """
+INSERT OR IGNORE INTO blobs SELECT job, value FROM events, json_each(events.artifacts);
+INSERT OR IGNORE INTO blobs SELECT job, json_extract(inputs, '$.picture') FROM jobs
+    WHERE json_extract(inputs, '$.picture') IS NOT NULL;
+INSERT OR IGNORE INTO blobs SELECT job, value FROM jobs, json_each(jobs.inputs, '$.views');
+INSERT OR IGNORE INTO blobs
+    SELECT job, json_extract(value, '$.sha256') FROM jobs, json_each(jobs.inputs, '$.mesh') WHERE type = 'object'
 """
 
 _MIGRATIONS = {
@@ -68,13 +90,18 @@ ALTER TABLE jobs DROP COLUMN picture
 ALTER TABLE jobs ADD COLUMN owner TEXT NOT NULL DEFAULT 'local';
 CREATE INDEX jobs_by_owner ON jobs (owner, created)
 """,
+    # Everything was kept for ever.
+    3: "ALTER TABLE jobs ADD COLUMN bytes INTEGER;" + _BLOBS + ";" + _NAME_BLOBS,
 }
 """From each older version of the schema to the next one."""
 
 
 @frozen
 class JobRecord:
-    """One row of the jobs table. ``backend`` is an instance's UUID, ``owner`` the id of the client whose job it is."""
+    """One row of the jobs table. ``backend`` is an instance's UUID, ``owner`` the id of the client whose job it is.
+
+    ``bytes``: what an ended job takes on the disk; None while nobody has looked.
+    """
 
     job: str
     name: str
@@ -91,6 +118,7 @@ class JobRecord:
     last_number: int
     error: str
     owner: str
+    bytes: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -114,6 +142,15 @@ class JobRecord:
             error=self.error,
             recipe=self.params.recipe,
         )
+
+
+@frozen
+class EndedJob:
+    """When a job ended, in seconds since 1970, and what it takes on the disk."""
+
+    job: str
+    finished: float
+    bytes: int
 
 
 @frozen
@@ -144,7 +181,7 @@ class JobStore:
         self._db.execute("BEGIN IMMEDIATE")
         version = cast(int, self._db.execute("PRAGMA user_version").fetchone()[0])
         if version == 0:
-            self._run(_SCHEMA)
+            self._run(_SCHEMA + _BLOBS)
         for older in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
             self._run(_MIGRATIONS[older])
         if version < SCHEMA_VERSION:
@@ -180,6 +217,7 @@ class JobStore:
                 record.owner,
             ),
         )
+        self._name_blobs(record.job, record.inputs.blobs())
 
     def find(self, job: str) -> JobRecord | None:
         """The job, or None."""
@@ -225,6 +263,7 @@ class JobStore:
             "INSERT INTO events (job, number, envelope, artifacts) VALUES (?, ?, ?, ?)",
             (job, event.number, event.envelope, json.dumps(event.artifacts)),
         )
+        self._name_blobs(job, event.artifacts)
         self.update(job, last_number=event.number)
 
     def events_after(self, job: str, number: int) -> list[StoredEvent]:
@@ -234,6 +273,45 @@ class JobStore:
             (job, number),
         )
         return [StoredEvent(row["number"], row["envelope"], tuple(json.loads(row["artifacts"]))) for row in rows]
+
+    def delete(self, job: str) -> None:
+        """Takes a job and its events out. Its artifacts are not touched."""
+        self._db.execute("DELETE FROM jobs WHERE job = ?", (job,))
+
+    def blobs_of(self, job: str) -> list[str]:
+        """The artifacts that a job was made from and has made."""
+        return [row[0] for row in self._db.execute("SELECT sha256 FROM blobs WHERE job = ?", (job,))]
+
+    def is_needed(self, sha256: str) -> bool:
+        """Whether any job needs this artifact."""
+        return self._db.execute("SELECT 1 FROM blobs WHERE sha256 = ? LIMIT 1", (sha256,)).fetchone() is not None
+
+    def ended(self) -> list[EndedJob]:
+        """Jobs that have ended, the first of them first."""
+        rows = self._db.execute(
+            "SELECT job, finished, bytes FROM jobs WHERE finished IS NOT NULL ORDER BY finished, rowid"
+        )
+        return [EndedJob(row["job"], row["finished"], row["bytes"] or 0) for row in rows]
+
+    def unmeasured(self) -> list[str]:
+        """Ended jobs of which nobody knows yet what they take on the disk."""
+        rows = self._db.execute("SELECT job FROM jobs WHERE finished IS NOT NULL AND bytes IS NULL")
+        return [row[0] for row in rows]
+
+    def keeping(self) -> tuple[float, float] | None:
+        """For how many days and in how many gigabytes jobs are kept, if somebody has said so."""
+        row = self._db.execute("SELECT days, gigabytes FROM keeping").fetchone()
+        return None if row is None else (row["days"], row["gigabytes"])
+
+    def set_keeping(self, days: float, gigabytes: float) -> None:
+        """Remembers it for all backends of the directory."""
+        with self.transaction():
+            self._db.execute("DELETE FROM keeping")
+            self._db.execute("INSERT INTO keeping VALUES (?, ?)", (days, gigabytes))
+
+    def _name_blobs(self, job: str, names: Iterable[str]) -> None:
+        rows = [(job, name) for name in names]
+        self._db.executemany("INSERT OR IGNORE INTO blobs (job, sha256) VALUES (?, ?)", rows)
 
 
 def job_unknown() -> JobUnknown:
