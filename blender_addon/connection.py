@@ -14,7 +14,7 @@ from attrs import define, frozen
 
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.errors import BackendUnreachable, Kiss3DError
-from kiss3d_protocol.messages import TERMINAL_EVENTS, Event, Refused, Submit
+from kiss3d_protocol.messages import TERMINAL_EVENTS, Event, JobList, JobSummary, Refused, Submit
 from kiss3d_protocol.models import PULL_ENDS
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.servers import address_of
@@ -25,6 +25,7 @@ from .link_state import Link, LinkView, reduce_link
 from .models_state import ModelsView, asked, reduce_models
 
 LOOK_AFTER_BACKEND_SECONDS = 0.5
+LISTED_JOBS = 50
 
 
 @frozen
@@ -46,14 +47,16 @@ BackendTarget = LocalTarget | AddressTarget
 
 @define
 class _Followed:
-    submit: Submit
-    blobs: Sequence[Blob]
+    """``submit`` is None for a job that the backend has already."""
+
+    submit: Submit | None = None
+    blobs: Sequence[Blob] = ()
     last_number: int = 0
 
 
 class Connection:
     """Nothing here blocks, except :meth:`close` with ``wait``. ``view`` says how things stand, ``models`` what is known
-    of the backend's model files.
+    of the backend's model files, ``jobs_there`` its newest jobs as they were when :meth:`list_jobs` last asked.
 
     ``network_allowed`` is asked before anything but this machine is contacted.
     """
@@ -70,6 +73,7 @@ class Connection:
         self.target = target
         self.view = LinkView()
         self.models = ModelsView()
+        self.jobs_there: tuple[JobSummary, ...] = ()
         self._client_name = client_name
         self._network_allowed = network_allowed
         self._make_client = make_client
@@ -126,6 +130,19 @@ class Connection:
         if self._client is not None:
             self._client.submit(submit, blobs)
 
+    def attach(self, job: str) -> None:
+        """Follows a job that the backend has, from its first event on, as soon as there is a connection."""
+        self._jobs[job] = _Followed()
+        if self._client is not None:
+            self._client.attach(job)
+
+    def list_jobs(self) -> bool:
+        """Asks for the newest jobs; ``jobs_there`` has them when they have come. False when nobody hears it now."""
+        if self._client is None or self.view.link is not Link.CONNECTED:
+            return False
+        self._client.list_jobs(LISTED_JOBS)
+        return True
+
     def cancel(self, job: str) -> bool:
         """Asks for the end of a job. False when nobody hears it now; then it is not followed any more.
 
@@ -175,7 +192,7 @@ class Connection:
         self._drop(wait=wait)
         self._jobs.clear()
         self._to_cancel.clear()
-        self.view, self.models = LinkView(), ModelsView()
+        self.view, self.models, self.jobs_there = LinkView(), ModelsView(), ()
 
     @property
     def log(self) -> tuple[str, ...]:
@@ -192,9 +209,9 @@ class Connection:
     def _connect(self, address: str) -> None:
         self._client = self._make_client(address, self._client_name)
         self.view = LinkView(Link.CONNECTING)
-        for followed in self._jobs.values():
-            if followed.last_number:
-                self._client.attach(followed.submit.job, followed.last_number)
+        for job, followed in self._jobs.items():
+            if followed.last_number or followed.submit is None:
+                self._client.attach(job, followed.last_number)
             else:
                 self._client.submit(followed.submit, followed.blobs)
         for job in self._to_cancel:
@@ -220,6 +237,8 @@ class Connection:
             if isinstance(message, TERMINAL_EVENTS):
                 del self._jobs[message.job]
                 self._to_cancel.discard(message.job)
+        elif isinstance(message, JobList):
+            self.jobs_there = message.jobs
         elif isinstance(message, Refused) and message.job is not None and message.about in ("submit", "attach"):
             self._jobs.pop(message.job, None)
 

@@ -10,4 +10,5 @@ class Kiss3DHistoryEntry(bpy.types.PropertyGroup):
     made: bpy.props.StringProperty(name="Made", description="When it was finished")
     preset: bpy.props.StringProperty(name="Preset", description="How much work was put into it")
     seed: bpy.props.StringProperty(name="Seed", description="The seed that it was made with")
+    recipe: bpy.props.StringProperty(name="Recipe", description="All that it was made with, as JSON")
     prompt: bpy.props.StringProperty(name="Prompt", description="The words that it was made with")

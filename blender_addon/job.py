@@ -30,14 +30,15 @@ class Job:
     """A job of this session. ``hindrance`` says why its mesh is not in the scene yet, though it is here.
 
     ``settled`` is True when nothing will happen to it any more, neither at the backend nor in the scene. ``placed`` is
-    the quality of the mesh that stands in the scene. ``began`` and ``ended`` are times of the monitor's clock.
-    ``on_report`` waits for the report that was asked for: the page as UTF-8, or why there is none.
+    the quality of the mesh that stands in the scene. ``inputs`` is None for one that was made in another session.
+    ``began`` and ``ended`` are times of the monitor's clock. ``on_report`` waits for the report that was asked for: the
+    page as UTF-8, or why there is none.
     """
 
     state: JobState
     backend: BackendTarget
     connection: Connection
-    inputs: JobInputs
+    inputs: JobInputs | None
     params: GenerateParams
     target: Any
     recipe: dict[str, Any]

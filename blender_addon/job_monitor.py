@@ -105,6 +105,19 @@ class JobMonitor:
         self._forget_oldest()
         return job
 
+    def follow(
+        self, backend: BackendTarget, target: ResultTarget, params: GenerateParams, recipe: dict[str, Any]
+    ) -> Job:
+        """Follows a job of an earlier session that the backend has: it tells all of it again, and sends its meshes."""
+        connection = self.connect(backend)
+        connection.attach(target.job)
+        self.jobs.pop(target.job, None)
+        state = JobState(target.job, target.name)
+        job = Job(state, backend, connection, None, params, target, recipe)
+        self.jobs[job.id] = job
+        self._forget_oldest()
+        return job
+
     def cancel(self, job: Job) -> None:
         """Asks for the end of a job. When nobody hears it, the job has ended as far as this side is concerned.
 

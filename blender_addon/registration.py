@@ -7,8 +7,8 @@ import atexit
 import bpy
 
 from . import blender_session, history, job_list, keymap, preferences, properties, result_settings, translations
-from .operators import again, connection, generate, jobs, models, variations
-from .ui import connection_panel, jobs_panel, main_panel, menus, models_panel, result_panel, thumbnails
+from .operators import again, bring_back, connection, generate, jobs, models, variations
+from .ui import connection_panel, history_panel, jobs_panel, main_panel, menus, models_panel, result_panel, thumbnails
 
 CLASSES = (
     preferences.Kiss3DPreferences,
@@ -18,6 +18,7 @@ CLASSES = (
     job_list.Kiss3DJobItem,
     *generate.CLASSES,
     *again.CLASSES,
+    *bring_back.CLASSES,
     jobs.KISS3D_OT_cancel,
     jobs.KISS3D_OT_dismiss,
     jobs.KISS3D_OT_select,
@@ -28,9 +29,11 @@ CLASSES = (
     *connection.CLASSES,
     main_panel.KISS3D_PT_main,
     result_panel.KISS3D_PT_result,
+    history_panel.KISS3D_UL_history,
     models_panel.KISS3D_PT_models,
     jobs_panel.KISS3D_UL_jobs,
     jobs_panel.KISS3D_PT_jobs,
+    history_panel.KISS3D_PT_history,
     connection_panel.KISS3D_PT_connection,
 )
 

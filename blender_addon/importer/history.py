@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,7 @@ def note_result(scene: bpy.types.Scene, name: str, recipe: Mapping[str, Any]) ->
     entry.name, entry.job = name, recipe["job"]
     entry.made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
     entry.preset, entry.prompt = str(recipe.get("preset", "")), str(recipe.get("prompt", ""))
+    entry.recipe = json.dumps(recipe)
     entry.seed = str(int(recipe.get("seed", 0)))
     while len(history) > KEPT:
         history.remove(0)

@@ -10,7 +10,7 @@ import mathutils
 
 from .arrays import MeshArrays
 from .asset import mark_as_asset
-from .build import Parts, build, parts_of
+from .build import MADE_FOR_KEY, Parts, build, parts_of
 from .fit import fitted
 from .history import note_result
 from .keepsakes import keep_pictures
@@ -66,6 +66,17 @@ def finish(target: Target, recipe: dict[str, Any]) -> None:
     if scene is not None:
         note_result(scene, existing.name, recipe)
     _push_undo(f"Kiss3D: {existing.name}")
+
+
+def bring_back(target: Target, recipe: dict[str, Any]) -> bpy.types.Object | None:
+    """Another object with the mesh of the target's job, in one undo step; None when this .blend has it no more."""
+    mesh = next((mesh for mesh in bpy.data.meshes if mesh.get(MADE_FOR_KEY) == target.job), None)
+    if mesh is None:
+        return None
+    again = _new_object(target, mesh)
+    again[RECIPE_KEY] = recipe
+    _push_undo(f"Kiss3D: {again.name}")
+    return again
 
 
 def removable(target: Target) -> bool:

@@ -49,7 +49,7 @@ def chosen_params(context: bpy.types.Context, prompt: str) -> GenerateParams:
 
 def request(context: bpy.types.Context, inputs: JobInputs, params: GenerateParams, size: float) -> Request:
     """A job whose result comes where the panel says."""
-    place = _view_centre(context) if context.scene.kiss3d.result.place == "VIEW" else None
+    place = chosen_place(context)
     target = Target.in_scene(new_job_id(), inputs.name, size, context.scene, context.collection, place)
     return _complete(context, inputs, params, target)
 
@@ -95,9 +95,9 @@ def _complete(context, inputs: JobInputs, params: GenerateParams, target: Target
     return Request(inputs, params, target)
 
 
-def _view_centre(context) -> tuple[float, float, float] | None:
-    """What the viewport turns around, None without a viewport."""
+def chosen_place(context: bpy.types.Context) -> tuple[float, float, float] | None:
+    """Where the panel wants results to stand: what the viewport turns around, or None for the 3D cursor."""
     space = context.space_data
-    if space is None or space.type != "VIEW_3D":
+    if context.scene.kiss3d.result.place != "VIEW" or space is None or space.type != "VIEW_3D":
         return None
     return tuple(space.region_3d.view_location)

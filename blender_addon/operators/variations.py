@@ -19,6 +19,9 @@ from .jobs import JobOperator
 
 def _submit(operator, job: Job, params: GenerateParams, *, beside: bool) -> set[str]:
     monitor = blender_session.monitor()
+    if job.inputs is None:
+        operator.report({"WARNING"}, tr("What this job was made of is not here: it was made in another session"))
+        return {"CANCELLED"}
     target = job.target.again(new_job_id())
     if beside:
         taken = [other.target.location for other in monitor.jobs.values()]

@@ -369,4 +369,23 @@ WORDS = {
     "How much work was put into it": "Quanto trabalho foi empregado nele",
     "The seed that it was made with": "A semente com que foi feito",
     "The words that it was made with": "As palavras com que foi feito",
+    "All that it was made with, as JSON": "Tudo com que foi feito, em JSON",
+    "Recipe": "Receita",
+    "In This Scene": "Nesta cena",
+    "On the Backend": "No backend",
+    "Refresh": "Atualizar",
+    "Ask the backend for its newest jobs, those of other sessions and other files too": (
+        "Pergunta ao backend pelos trabalhos mais recentes, também os de outras sessões e de outros arquivos"
+    ),
+    "Bring Back": "Trazer de volta",
+    "Put this result into the scene once more. What this file has lost comes from the backend, if that still has it": (
+        "Põe este resultado na cena mais uma vez. O que este arquivo perdeu vem do backend, se ele ainda o tiver"
+    ),
+    "This job is in the list of jobs, and will come by itself": (
+        "Este trabalho está na lista de trabalhos, e virá por si mesmo"
+    ),
+    "What this job was made of is not here: it was made in another session": (
+        "O que deu origem a este trabalho não está aqui: ele foi feito em outra sessão"
+    ),
+    "and {number} older ones": "e {number} mais antigos",
 }

@@ -10,6 +10,8 @@ MESSAGES = {
     "The picture that '{}' was made of is not in this file any more.": (
         "A imagem de que '{}' foi feito não está mais neste arquivo."
     ),
+    "'{}' is not the identity of a job.": "'{}' não é a identidade de um trabalho.",
+    "Choose one in the history.": "Escolha um no histórico.",
     "Choose a picture yourself.": "Escolha você mesmo uma imagem.",
     "The object '{}' that it was made of is not in this file.": (
         "O objeto '{}', de que foi feito, não está neste arquivo."

@@ -23,6 +23,7 @@ from kiss3d_protocol.errors import (
     JobCancelled,
     JobError,
     JobNotEnded,
+    JobUnknown,
     Kiss3DError,
     OutOfMemory,
     PresetUnavailable,
@@ -337,3 +338,32 @@ def test_ticks_that_put_something_into_the_scene_are_told_apart(bench: Bench) ->
         bench.monitor.poll()
         assert not bench.monitor.imported
     assert seen == ["coarse", "final", "final"], "the last one is the undo step"
+
+
+def test_job_of_an_earlier_session_is_brought_back(bench: Bench) -> None:
+    with ScriptedBackend() as backend:
+        first = bench.submit(backend.address)
+        bench.until(lambda: first.settled)
+        target = Target(job=first.id)
+        again = bench.monitor.follow(AddressTarget(backend.address), target, first.params, {"job": first.id})
+        assert list(bench.monitor.jobs.values()) == [again], "in place of the one that was settled"
+        bench.until(lambda: again.settled)
+        assert again.state.phase is Phase.FINISHED and bench.scene.of(again)[-2:] == ["place final", "finish"]
+        connection = again.connection
+        assert connection.list_jobs()
+        bench.until(lambda: bool(connection.jobs_there))
+        assert [(job.job, job.state) for job in connection.jobs_there] == [(first.id, "finished")]
+        lost = bench.monitor.follow(AddressTarget(backend.address), Target(), first.params, {})
+        bench.until(lambda: lost.settled)
+        assert isinstance(lost.state.error, JobUnknown)
+
+
+def test_job_that_is_brought_back_waits_for_a_connection(bench: Bench) -> None:
+    with ScriptedBackend() as backend:
+        first = bench.submit(backend.address)
+        bench.until(lambda: first.settled)
+        bench.monitor.disconnect(AddressTarget(backend.address))
+        again = bench.monitor.follow(AddressTarget(backend.address), Target(job=first.id), first.params, {})
+        assert not again.connection.list_jobs(), "nobody hears it yet"
+        bench.until(lambda: again.settled)
+        assert again.state.phase is Phase.FINISHED

@@ -42,7 +42,9 @@ from kiss3d_protocol.messages import (
     Finished,
     GetReport,
     Hello,
+    JobList,
     JobReport,
+    JobSummary,
     ListJobs,
     MeshReady,
     Ping,
@@ -312,7 +314,8 @@ class ScriptedBackend:
             case GetReport():
                 self._report(peer, message.job)
             case ListJobs():
-                raise NotImplementedError("no script needs a job list yet")
+                newest = list(reversed(self._jobs.values()))[: message.limit]
+                self._send(peer, JobList(tuple(_summary(running) for running in newest)))
             case _:
                 raise AssertionError(message)
 
@@ -403,3 +406,12 @@ class ScriptedBackend:
 
     def _send(self, peer: bytes, message: ServerMessage | Event, blobs: Sequence[Blob] = ()) -> None:
         self._socket.send_multipart([peer, *encode(message, blobs)])  # pyright: ignore[reportArgumentType]
+
+
+def _summary(running: _Running) -> JobSummary:
+    submit, events = running.job.submit, [event for event, _ in running.events]
+    ends = {Finished: "finished", Failed: "failed", Cancelled: "cancelled"}
+    state = ends.get(type(events[-1]), "running")
+    times = events[0].time, None, events[-1].time if running.ended else None
+    preset, seed = submit.params.preset, submit.params.seed
+    return JobSummary(submit.job, submit.name, state, preset, seed, *times, "", float(running.ended), len(events))  # pyright: ignore[reportArgumentType]

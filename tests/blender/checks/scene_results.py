@@ -2,17 +2,20 @@
 
 import bpy
 import numpy as np
+from running import until
 from scene_inputs import choose
 from session import (
     ADDRESS,
     FINAL,
     FOLDER,
+    counts,
     data_counts,
     generate,
     new_file,
     picture,
     pyramid,
     raises,
+    submit,
     use_scripted_backend,
 )
 
@@ -156,6 +159,72 @@ def check_history_is_kept_with_the_scene_and_pruned():
     assert len(entries) == history.KEPT and entries[0].name == "other 0"
     history.note_result(bpy.context.scene, "other 0", recipe | {"job": "0"})
     assert len(entries) == history.KEPT and entries[-1].name == "other 0"
+
+
+def check_bringing_back_what_the_file_still_has():
+    new_file()
+    use_scripted_backend()
+    made = generate("plain")
+    job, recipe = made["kiss3d"]["job"], made["kiss3d"].to_dict()
+    bpy.data.objects.remove(made)  # the mesh stays until the file is saved
+    bpy.ops.ed.undo_push(message="removed")
+    bpy.context.scene.cursor.location = (4, 5, 6)
+    before = data_counts()
+    assert bpy.ops.kiss3d.bring_back(job=job) == {"FINISHED"}
+    again = bpy.data.objects["plain"]
+    assert counts(again) == FINAL and tuple(again.location) == (4, 5, 6) and again["kiss3d"].to_dict() == recipe
+    assert data_counts()["meshes"] == before["meshes"], "the same mesh"
+    bpy.ops.ed.undo()
+    assert "plain" not in bpy.data.objects, "one step"
+
+
+def check_bringing_back_from_the_backend():
+    new_file()
+    use_scripted_backend()
+    from bl_ext.user_default.kiss3d import blender_session
+    from bl_ext.user_default.kiss3d.operators.bring_back import connection_of
+
+    made = generate("bumpy", prompt="a pebble", seed=7, size=3.0)
+    recipe = made["kiss3d"].to_dict()
+    bpy.data.objects.remove(made)
+    bpy.ops.outliner.orphans_purge(do_recursive=True)
+    assert not bpy.data.meshes
+    assert bpy.ops.kiss3d.bring_back(job=recipe["job"]) == {"FINISHED"}
+    again = bpy.data.objects["bumpy"]
+    assert counts(again) == FINAL and again["kiss3d"].to_dict() == recipe and abs(again.dimensions.z - 3) < 0.02
+    assert len(again.data.materials) == 1 and len(bpy.data.images) == 2
+    assert len(bpy.context.scene.kiss3d.history) == 1, "it is not there twice"
+    choose(again)
+    assert bpy.ops.kiss3d.generate_again.poll()
+
+    new_file()  # another file, which knows nothing of it
+    assert bpy.ops.kiss3d.list_jobs() == {"FINISHED"}
+    connection = connection_of(bpy.context)
+    until(lambda: (blender_session.monitor().poll(), connection.jobs_there)[1])
+    summary = connection.jobs_there[0]
+    assert (summary.job, summary.name, summary.state) == (recipe["job"], "bumpy", "finished")
+    assert bpy.ops.kiss3d.bring_back(job=summary.job) == {"FINISHED"}
+    again = bpy.data.objects["bumpy"]
+    assert counts(again) == FINAL and int(again["kiss3d"]["seed"]) == 7 and again["kiss3d"]["stages"]["shape"] == 0.25
+
+
+def check_bringing_back_what_nobody_has():
+    new_file()
+    use_scripted_backend()
+    before = data_counts()
+    with raises("RuntimeError", "not known"):
+        bpy.ops.kiss3d.bring_back(job="01234567-89ab-4def-8123-456789abcdef")
+    with raises("RuntimeError", "not the identity of a job"):
+        bpy.ops.kiss3d.bring_back(job="nonsense")
+    assert data_counts() == before
+    from bl_ext.user_default.kiss3d import blender_session
+
+    job = submit("forever")
+    until(lambda: job.state and job.object)
+    assert bpy.ops.kiss3d.bring_back(job=job.id) == {"CANCELLED"} and job.id in blender_session.monitor().jobs
+    job.cancel()
+    with raises("JobCancelled"):
+        job.wait(10)
 
 
 def check_result_looks_as_the_backend_draws_it():

@@ -1,0 +1,101 @@
+"""Bringing results back: from this .blend, or from the backend that made them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import bpy
+
+from kiss3d_protocol.errors import Kiss3DError, ParamsInvalid
+from kiss3d_protocol.messages import JobSummary, is_job_id
+from kiss3d_protocol.params import GenerateParams
+
+from .. import blender_session, preferences
+from ..importer import place
+from ..importer.recipe import params_of
+from ..importer.target import Target
+from ..link_state import Link
+from ..translations import tr
+from ..waiting import wait_until_settled
+from . import submitting
+
+
+def connection_of(context):
+    """The connection to the backend that is chosen, None when there is none."""
+    return blender_session.monitor().connections.get(preferences.get(context).backend_target())
+
+
+class KISS3D_OT_bring_back(bpy.types.Operator):
+    """Put this result into the scene once more. What this file has lost comes from the backend, if that still has it"""
+
+    bl_idname = "kiss3d.bring_back"
+    bl_label = "Bring Back"
+
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, context):
+        monitor = blender_session.monitor()
+        running = monitor.jobs.get(self.job)
+        if running is not None and not running.settled:
+            self.report({"WARNING"}, tr("This job is in the list of jobs, and will come by itself"))
+            return {"CANCELLED"}
+        try:
+            name, recipe = self._known(context)
+            size = float(recipe.get("size", context.scene.kiss3d.size))
+            location = submitting.chosen_place(context)
+            target = Target.in_scene(self.job, name, size, context.scene, context.collection, location)
+            if place.bring_back(target, recipe) is None:
+                backend = preferences.get(context).backend_target()
+                job = monitor.follow(backend, target, params_of(recipe), recipe)
+                if bpy.app.background:
+                    wait_until_settled(monitor, job)
+            blender_session.show(None)
+        except Kiss3DError as error:
+            blender_session.show(error)
+            self.report({"ERROR" if bpy.app.background else "WARNING"}, str(error))
+            return {"CANCELLED"}
+        blender_session.wake()
+        return {"FINISHED"}
+
+    def _known(self, context) -> tuple[str, dict[str, Any]]:
+        """Name and recipe of the job, as the scene's history or the backend's list has them."""
+        if not is_job_id(self.job):
+            raise ParamsInvalid(f"'{self.job}' is not the identity of a job.", "Choose one in the history.")
+        entry = next((one for one in context.scene.kiss3d.history if one.job == self.job), None)
+        if entry is not None:
+            with contextlib.suppress(ValueError):  # whoever changed it gets what the backend knows
+                return entry.name, json.loads(entry.recipe)
+        connection = connection_of(context)
+        there = connection.jobs_there if connection is not None else ()
+        summary = next((one for one in there if one.job == self.job), None)
+        return ("Kiss3D", {"job": self.job}) if summary is None else (summary.name, _recipe_of(summary))
+
+
+class KISS3D_OT_list_jobs(bpy.types.Operator):
+    """Ask the backend for its newest jobs, those of other sessions and other files too"""
+
+    bl_idname = "kiss3d.list_jobs"
+    bl_label = "Refresh"
+
+    @classmethod
+    def poll(cls, context):
+        connection = connection_of(context)
+        if connection is None or connection.view.link is not Link.CONNECTED:
+            cls.poll_message_set(tr("Connect to the backend first"))
+            return False
+        return True
+
+    def execute(self, context):
+        connection_of(context).list_jobs()
+        blender_session.wake()
+        return {"FINISHED"}
+
+
+def _recipe_of(summary: JobSummary) -> dict[str, Any]:
+    params = GenerateParams(summary.preset, summary.seed)
+    return {"job": summary.job, "picture": summary.name, "preset": params.preset, "seed": float(params.seed)}
+
+
+CLASSES = (KISS3D_OT_bring_back, KISS3D_OT_list_jobs)
