@@ -66,7 +66,7 @@ class StageLine:
 class ShownPicture:
     """A picture that came: ``data`` is the file as it came, ``key`` is another for every picture of a job.
 
-    ``width`` and ``height`` in pixels.
+    ``width`` and ``height`` in pixels. ``text``: its caption, or the words that it was drawn from; may be empty.
     """
 
     key: str
@@ -74,6 +74,7 @@ class ShownPicture:
     data: bytes
     width: int
     height: int
+    text: str = ""
 
 
 @frozen(eq=False)
@@ -183,7 +184,8 @@ def _after_event(state: JobState, event: Event, blobs: Sequence[Blob]) -> JobSta
                 eta_seconds=event.eta_seconds,
             )
         case Preview():
-            picture = _shown(event.image, blobs, f"{event.stage}-{event.number}", _title_of(state, event.stage))
+            key, title = f"{event.stage}-{event.number}", _title_of(state, event.stage)
+            picture = _shown(event.image, blobs, key, title, event.text)
             return evolve(state, previews=tuple({**dict(state.previews), event.stage: picture}.items()))
         case BundlesReady():
             return evolve(state, bundles=_offered(event, blobs), choosing=event.waiting)
@@ -235,8 +237,8 @@ def _offered(event: BundlesReady, blobs: Sequence[Blob]) -> tuple[OfferedBundle,
     )
 
 
-def _shown(image: ImageRef, blobs: Sequence[Blob], key: str, title: str) -> ShownPicture:
-    return ShownPicture(key, title, bytes(blobs[image.blob]), image.width, image.height)
+def _shown(image: ImageRef, blobs: Sequence[Blob], key: str, title: str, text: str = "") -> ShownPicture:
+    return ShownPicture(key, title, bytes(blobs[image.blob]), image.width, image.height, text)
 
 
 def _title_of(state: JobState, stage: str) -> str:

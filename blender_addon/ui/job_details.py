@@ -45,7 +45,7 @@ def draw_details(layout, context, job: Job, status: str, now: float):
     if job.settled:
         _draw_afterwards(box, job)
     if state.previews and not state.choosing:
-        _draw_pictures(layout, job)
+        _draw_pictures(layout, context, job)
 
 
 def _draw_running(layout, context, job: Job, status: str, now: float):
@@ -105,7 +105,7 @@ def _draw_choice(layout, context, job: Job):
         use.job, use.bundle = job.id, index
 
 
-def _draw_pictures(layout, job: Job):
+def _draw_pictures(layout, context, job: Job):
     header, body = layout.panel("KISS3D_pictures", default_closed=False)
     header.label(text="Pictures")
     if body is None:
@@ -115,6 +115,10 @@ def _draw_pictures(layout, job: Job):
         cell = grid.column(align=True)
         cell.template_icon(icon_value=icon_of(job, picture), scale=5.5)
         cell.label(text=tr(picture.title), translate=False)
+    said = [picture.text for _, picture in job.state.previews if picture.text]
+    if said:
+        # The newest words: a caption is followed by the prompt that was made of it.
+        draw_text(body, context, said[-1], icon="TEXT")
 
 
 def _draw_afterwards(layout, job: Job):

@@ -287,10 +287,11 @@ class Progress(Event):
 
 @frozen(kw_only=True)
 class Preview(Event):
-    """A picture of the work so far."""
+    """A picture of the work so far. ``text``: its caption, or the words that it was drawn from."""
 
     stage: str = field(validator=name_text)
     image: ImageRef
+    text: str = field(default="", validator=long_text)
 
     def __attrs_post_init__(self) -> None:
         expect_backend_image(self.image)

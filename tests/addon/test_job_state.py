@@ -134,9 +134,9 @@ def test_nothing_changes_after_the_end_or_for_others() -> None:
     assert reduce_job(fresh, LinkChanged(LinkState.LOST)) is fresh
 
 
-def picture(number: int, stage: str, data: bytes) -> Received:
+def picture(number: int, stage: str, data: bytes, text: str = "") -> Received:
     image = BlobWriter().image(data, "image/png", 8, 4)
-    return Received(Preview(job=JOB, number=number, stage=stage, image=image), [data])
+    return Received(Preview(job=JOB, number=number, stage=stage, image=image, text=text), [data])
 
 
 def test_each_stage_shows_its_newest_picture() -> None:
@@ -147,6 +147,7 @@ def test_each_stage_shows_its_newest_picture() -> None:
         ("shape", b"c", "Shape"),
         ("other", b"b", "other"),
     ]
+    assert reduce_job(state, picture(5, "shape", b"c", "a chair")).previews[0][1].text == "a chair"
     assert len({shown.key for _, shown in state.previews}) == 2
     assert reduce_job(state, picture(5, "shape", b"c")).previews[0][1].key != state.previews[0][1].key
 

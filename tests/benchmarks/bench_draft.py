@@ -54,7 +54,7 @@ class Watch:
     def progress(self, stage: str, step: int, steps: int, fraction: float, eta_seconds: float | None) -> None:
         self._told()
 
-    def preview(self, stage: str, image: NDArray[np.uint8]) -> None:
+    def preview(self, stage: str, image: NDArray[np.uint8], text: str = "") -> None:
         self._told()
 
     def bundles_ready(self, stage: str, bundles: object, waiting: bool) -> None:

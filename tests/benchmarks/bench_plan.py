@@ -41,7 +41,7 @@ class FirstPreview(Record):
         self.began = time.monotonic()
         self.seconds: float | None = None
 
-    def preview(self, stage: str, image: Any) -> None:
+    def preview(self, stage: str, image: Any, text: str = "") -> None:
         if self.seconds is None:
             self.seconds = time.monotonic() - self.began
 

@@ -92,10 +92,10 @@ class Signals:
     refined_seen: threading.Event = field(default_factory=threading.Event)
 
     def play(self, job: ScriptedJob, bundles: Sequence[bytes], multiview: bytes) -> Iterator[Step]:
-        yield job.stage("remove_background", 0, 5, "Removing the background")
+        yield job.stage("remove_background", 0, 6, "Removing the background")
         yield job.preview(job.picture, 640, 480)
         yield Pause(0.3)
-        yield job.stage("multiview", 1, 5, "Imagining the other sides")
+        yield job.stage("multiview", 1, 6, "Imagining the other sides")
         for step in range(1, 5):
             yield job.progress(0.05 + step / 40, step, 8, eta=30 - step)
             yield Pause(0.05)
@@ -103,10 +103,12 @@ class Signals:
         yield job.mesh("coarse", sphere(16, 12, texture_size=64))
         yield job.progress(0.18, 6, 8, eta=24.0)
         yield Until(self.multiview_seen.is_set)
-        yield job.stage("generate_bundle", 2, 5, "Drawing the bundle")
+        yield job.stage("caption", 2, 6, "Describing the picture")
+        yield job.preview(job.picture, 640, 480, "A red lollipop with a yellow spot, on a blue stick.")
+        yield job.stage("generate_bundle", 3, 6, "Drawing the bundle")
         yield job.bundles(bundles, 512, 256)
         yield Until(lambda: job.choice is not None)
-        yield job.stage("refine", 3, 5, "Refining the shape")
+        yield job.stage("refine", 4, 6, "Refining the shape")
         yield job.preview(bundles[job.choice[0]] if job.choice else b"", 512, 256)
         for step in range(1, 21):
             yield job.mesh("refined", replace(sphere(48 + step, 40, colours=True), texture=b""))
@@ -114,7 +116,7 @@ class Signals:
             yield Pause(0.04)
         yield job.warning("picture.background", "The background is busy.", "Use a plain background.")
         yield Until(self.refined_seen.is_set)
-        yield job.stage("texture", 4, 5, "Texture")
+        yield job.stage("texture", 5, 6, "Texture")
         yield job.mesh("final", sphere(96, 64, texture_size=256))
         yield job.finished()
 
@@ -283,7 +285,7 @@ def test_real_backend(window_rig: WindowRig, window_extension_zip: Path, picture
         window.click(*window.find_button("kiss3d.generate"))
         window.wait_until(f"len({JOBS}) == 1")
         window.screenshot("2-during")
-        window.wait_until(f"{JOBS}[0].settled", timeout=60)
+        window.wait_until(f"{JOBS}[0].settled", timeout=180)
         assert window.evaluate(f"{JOBS}[0].state.phase.value") == "finished"
         time.sleep(0.5)
         assert not view_is_empty(window.screenshot("3-after"))
@@ -331,7 +333,7 @@ def test_file_loaded_in_mid_job_and_places_to_look(
             "bpy.context.scene.kiss3d.source, bpy.context.scene.kiss3d.image = 'IMAGE', image\n"
             f"{SESSION}.redraw()"
         )
-        time.sleep(1.0)
+        window.settle()
         window.screenshot("1-no-local-backend-and-an-image")
 
         window.execute(f"{CHOSEN}.mode = 'ADDRESS'")
@@ -343,14 +345,14 @@ def test_file_loaded_in_mid_job_and_places_to_look(
         let_go.set()
         window.wait_until(f"{JOBS}[0].hindrance")
         window.show_panel("Kiss3D")
-        time.sleep(1.0)
+        window.settle()
         window.screenshot("2-result-waits-for-its-scene")
         window.click(*window.find_button("kiss3d.place_here"))
         window.wait_until(f"{JOBS}[0].settled")
         assert window.evaluate("len(bpy.data.objects['lollipop'].data.vertices)") == 24 * 15 + 2
 
         window.execute("bpy.ops.kiss3d.preferences()")
-        time.sleep(1.5)
+        window.settle()
         window.screenshot("3-preferences")
         window.execute("bpy.ops.kiss3d.disconnect()")
         window.wait_until(f"not bpy.app.timers.is_registered({SESSION}._tick)")

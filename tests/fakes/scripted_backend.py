@@ -136,11 +136,11 @@ class ScriptedJob:
         stage = self.stages[-1].stage
         return Progress(job=self.id, stage=stage, step=step, steps=steps, fraction=fraction, eta_seconds=eta)
 
-    def preview(self, data: bytes, width: int, height: int) -> Say:
+    def preview(self, data: bytes, width: int, height: int, text: str = "") -> Say:
         """A PNG that the stage that was started last shows."""
         writer = BlobWriter()
         image = writer.image(data, "image/png", width, height)
-        return Preview(job=self.id, stage=self.stages[-1].stage, image=image), writer.blobs
+        return Preview(job=self.id, stage=self.stages[-1].stage, image=image, text=text), writer.blobs
 
     def bundles(self, pictures: Sequence[bytes], width: int, height: int) -> Say:
         """PNGs to choose from; follow it with ``Until(lambda: job.choice is not None)``."""

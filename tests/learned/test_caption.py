@@ -213,8 +213,9 @@ def test_the_stage_shows_the_object_on_white() -> None:
     rgba = np.zeros((4, 4, 4), dtype=np.uint8)
     rgba[1, 1] = (10, 20, 30, 255)
     rgba[2, 2] = (0, 0, 100, 51)
-    context, _ = stage_context()
+    context, record = stage_context()
     assert Caption(lambda: network, "x").run(Cutout(rgba), context) == "a chair"
+    assert [text for _, text in record.of("text")] == ["a chair"], "it can be read while the job goes on"
     (rgb,) = network.given
     assert rgb[0, 0].tolist() == [255, 255, 255]
     assert rgb[1, 1].tolist() == [10, 20, 30]

@@ -44,7 +44,7 @@ class Sink:
     def progress(self, stage: str, step: int, steps: int, fraction: float, eta_seconds: float | None) -> None:
         self.steps.append((step, steps))
 
-    def preview(self, stage: str, image: NDArray[np.uint8]) -> None:
+    def preview(self, stage: str, image: NDArray[np.uint8], text: str = "") -> None:
         self.pictures.append(image)
 
     def stage_started(self, *_: object) -> None: ...

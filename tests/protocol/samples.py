@@ -148,7 +148,7 @@ def model(name: str = "flux-schnell") -> ModelInfo:
 def preview(job: str = JOB, number: int = 3) -> tuple[Preview, list[Blob]]:
     writer = BlobWriter()
     image = writer.image(b"RIFF, as it were", "image/webp", 256, 256)
-    return Preview(job=job, number=number, time=TIME, stage="inflate", image=image), writer.blobs
+    return Preview(job=job, number=number, time=TIME, stage="inflate", image=image, text="a chair"), writer.blobs
 
 
 def report_files(job: str = JOB) -> tuple[ReportFiles, list[Blob]]:

@@ -143,7 +143,7 @@ def bundles_ready(draw: st.DrawFn) -> tuple[m.BundlesReady, list[Blob]]:
 def previews(draw: st.DrawFn) -> tuple[m.Preview, list[Blob]]:
     writer = BlobWriter()
     image = writer.image(draw(st.binary(max_size=50)), draw(st.sampled_from(BACKEND_IMAGE_TYPES)))
-    return m.Preview(**draw(_event_fields()), stage=draw(names), image=image), writer.blobs
+    return m.Preview(**draw(_event_fields()), stage=draw(names), image=image, text=draw(texts)), writer.blobs
 
 
 @st.composite

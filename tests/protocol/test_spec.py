@@ -222,7 +222,7 @@ def test_limits_agree() -> None:
     assert limits["triangles of a mesh"] == f"{payloads.MAX_TRIANGLES:,}"
     assert limits["pixels of a picture"] == f"{payloads.MAX_PIXELS:,}"
     assert limits["other names, titles and codes"] == f"{messages.MAX_NAME} characters"
-    assert limits["`message`, `remedy`, `reason`"] == f"{messages.MAX_TEXT:,} characters"
+    assert limits["`message`, `remedy`, `reason`, `text`"] == f"{messages.MAX_TEXT:,} characters"
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -231,7 +231,7 @@ def test_texts_are_limited_as_the_page_says(name: str) -> None:
     for field, (wording, _) in TABLES[name].items():
         if wording != "str":
             continue
-        most = messages.MAX_TEXT if field in ("message", "remedy", "reason") else messages.MAX_NAME
+        most = messages.MAX_TEXT if field in ("message", "remedy", "reason", "text") else messages.MAX_NAME
         most = {"protocol": 32, "prompt": params.MAX_PROMPT}.get(field, most)
         most = 64 if (name, field) in (("params", "preset"), ("params", "recipe")) else most
         CONVERTER.structure({**good, field: "ä" * most}, CLASSES[name])

@@ -26,8 +26,10 @@ class Record:
     def progress(self, stage: str, step: int, steps: int, fraction: float, eta_seconds: float | None) -> None:
         self.events.append(("progress", stage, step, steps, fraction, eta_seconds))
 
-    def preview(self, stage: str, image: np.ndarray) -> None:
+    def preview(self, stage: str, image: np.ndarray, text: str = "") -> None:
         self.events.append(("preview", stage, image))
+        if text:
+            self.events.append(("text", stage, text))
 
     def bundles_ready(self, stage: str, bundles: Sequence[Bundle], waiting: bool) -> None:
         self.events.append(("bundles", stage, tuple(bundles), waiting))

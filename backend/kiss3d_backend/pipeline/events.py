@@ -33,8 +33,8 @@ class EventSink(Protocol):
     def progress(self, stage: str, step: int, steps: int, fraction: float, eta_seconds: float | None) -> None:
         """``step`` of ``steps`` of the stage is done; ``fraction`` of the whole job, 0 to 1, never falls."""
 
-    def preview(self, stage: str, image: NDArray[np.uint8]) -> None:
-        """A picture to look at, (H, W, 3) or (H, W, 4) uint8."""
+    def preview(self, stage: str, image: NDArray[np.uint8], text: str = "") -> None:
+        """A picture to look at, (H, W, 3) or (H, W, 4) uint8, and what the stage has to say of it in words."""
 
     def mesh_ready(self, mesh: Mesh, quality: MeshQuality, bundle: int = 0) -> None:
         """A mesh that may be shown; each one replaces the one before that was made of the same bundle."""

@@ -65,13 +65,13 @@ class StageContext:
         fraction, eta_seconds = self._clock.advance(self._index, step, steps)
         self._sink.progress(self._stage, step, steps, fraction, eta_seconds)
 
-    def preview(self, image: Picture | Texture | NDArray[np.uint8]) -> None:
-        """Shows a picture; an array is (H, W, 3) or (H, W, 4) uint8."""
+    def preview(self, image: Picture | Texture | NDArray[np.uint8], text: str = "") -> None:
+        """Shows a picture; an array is (H, W, 3) or (H, W, 4) uint8. ``text``: its caption, or the words behind it."""
         if isinstance(image, Picture):
             image = image.rgba
         elif isinstance(image, Texture):
             image = image.pixels
-        self._sink.preview(self._stage, image)
+        self._sink.preview(self._stage, image, text)
 
     def show_mesh(self, mesh: Mesh) -> None:
         """Shows a mesh that is being refined; it replaces the one before."""

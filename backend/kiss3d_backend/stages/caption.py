@@ -32,4 +32,7 @@ class Caption(Stage[Cutout | Picture, str]):
         return self.weights
 
     def run(self, value: Cutout | Picture, context: StageContext) -> str:
-        return self.captioner().caption(on_white(value.rgba), context.check_cancelled)
+        picture = on_white(value.rgba)
+        caption = self.captioner().caption(picture, context.check_cancelled)
+        context.preview(picture, caption)
+        return caption

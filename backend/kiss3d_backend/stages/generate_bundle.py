@@ -103,7 +103,7 @@ class GenerateBundle(Stage[ToGenerate, tuple[Bundle, ...]]):
             watcher = Watcher(context.check_cancelled, progress, context.preview)
             generator = torch.Generator("cpu").manual_seed(seed)
             picture = draw(parts, request, prompt, self.settings, generator, watcher)
-            context.preview(picture)
+            context.preview(picture, value.caption)
             return Bundle(picture, seed)
 
         bundles: list[Bundle] = []

@@ -106,9 +106,9 @@ class AccountSink:
     def progress(self, stage: str, step: int, steps: int, fraction: float, eta_seconds: float | None) -> None:
         self._inner.progress(stage, step, steps, fraction, eta_seconds)
 
-    def preview(self, stage: str, image: NDArray[np.uint8]) -> None:
+    def preview(self, stage: str, image: NDArray[np.uint8], text: str = "") -> None:
         self._previews[stage] = image
-        self._inner.preview(stage, image)
+        self._inner.preview(stage, image, text)
 
     def bundles_ready(self, stage: str, bundles: Sequence[Bundle], waiting: bool) -> None:
         self._bundles = tuple(bundles)

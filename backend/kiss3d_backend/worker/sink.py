@@ -54,10 +54,10 @@ class PipeSink:
             (),
         )
 
-    def preview(self, stage: str, image: NDArray[np.uint8]) -> None:
+    def preview(self, stage: str, image: NDArray[np.uint8], text: str = "") -> None:
         writer = BlobWriter()
         ref = writer.image(encode_png(image), "image/png", image.shape[1], image.shape[0])
-        self._send(Preview(job=self._job, stage=stage, image=ref), self._keep(writer))
+        self._send(Preview(job=self._job, stage=stage, image=ref, text=text), self._keep(writer))
 
     def bundles_ready(self, stage: str, bundles: Sequence[Bundle], waiting: bool) -> None:
         writer = BlobWriter()
