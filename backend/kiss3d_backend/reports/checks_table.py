@@ -26,8 +26,8 @@ def checks_section(checks: tuple[CheckRecord, ...]) -> str:
 
 
 def _table(checks: list[CheckRecord]) -> str:
-    columns = [say("check.figure"), *(say(f"check.view_{view}") for view in range(VIEWS)), say("check.limit")]
-    heads = "".join(f"<th>{column.html()}</th>" for column in columns)
+    views = "".join(f'<th class="number">{say(f"check.view_{view}").html()}</th>' for view in range(VIEWS))
+    heads = f"<th>{say('check.figure').html()}</th>{views}<th>{say('check.limit').html()}</th>"
     rows: list[str] = []
     for name in dict.fromkeys(each.name for each in checks):
         of_name = {each.view: each for each in checks if each.name == name}

@@ -139,8 +139,8 @@ def _pictures(report: Report, pictures: Mapping[str, bytes]) -> str:
         caption = _caption(report, picture)
         source = f"data:{html.escape(picture.media_type)};base64,{base64.b64encode(data).decode('ascii')}"
         figures.append(
-            f'<figure><img src="{source}" width="{picture.width}" height="{picture.height}" alt="{caption.alone()}">'
-            f"<figcaption>{caption.html()}</figcaption></figure>"
+            f'<figure class="{picture.kind}"><img src="{source}" width="{picture.width}" height="{picture.height}"'
+            f' alt="{caption.alone()}"><figcaption>{caption.html()}</figcaption></figure>'
         )
     return f'<div class="pictures">{"".join(figures)}</div>' if figures else ""
 

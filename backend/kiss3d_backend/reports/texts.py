@@ -43,8 +43,10 @@ def number(value: float, digits: int = 1) -> Both:
 
 
 def amount(count: int) -> Both:
-    """Bytes as MB or GB."""
-    if count < 10**9:
+    """Bytes as kB, MB or GB."""
+    if count < 10**6:
+        value, unit = number(count / 1e3, 1), "kB"
+    elif count < 10**9:
         value, unit = number(count / 1e6, 0), "MB"
     else:
         value, unit = number(count / 1e9, 1), "GB"
