@@ -13,9 +13,9 @@ from tests.fakes.tiny import flux as tiny
 from tests.learned.flux_models import CPU, SIZE
 
 from kiss3d_backend.models.files import EntryFiles
-from kiss3d_backend.networks.flux.execution import FluxExecution
+from kiss3d_backend.networks.flux.execution import FluxExecution, FluxPlacement
 from kiss3d_backend.networks.flux.files import FluxFiles
-from kiss3d_backend.networks.flux.parts import FluxNetworks, FluxPlacement, device_bytes, stored_bytes
+from kiss3d_backend.networks.flux.parts import FluxNetworks, device_bytes, stored_bytes
 from kiss3d_backend.networks.flux.residency import StreamedBlocks
 from kiss3d_backend.networks.flux.settings import ControlSettings, FluxSettings
 from kiss3d_backend.networks.flux.single_file import open_flux

@@ -6,7 +6,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -14,24 +14,25 @@ from kiss3d_backend.devices.plan import Plan
 from kiss3d_backend.models.files import EntryFiles
 from kiss3d_backend.models.offers import PROMPT_WRITER
 from kiss3d_backend.models.store import ModelStore
-from kiss3d_backend.networks.birefnet import BiRefNet, load_birefnet
-from kiss3d_backend.networks.chat.load import load_writer
-from kiss3d_backend.networks.chat.writer import Writer
-from kiss3d_backend.networks.florence.captioner import Captioner
-from kiss3d_backend.networks.florence.load import load_captioner
-from kiss3d_backend.networks.flux.draw import FluxParts
-from kiss3d_backend.networks.flux.execution import FluxExecution
+from kiss3d_backend.networks.flux.execution import FluxExecution, FluxPlacement
 from kiss3d_backend.networks.flux.files import FluxFiles
-from kiss3d_backend.networks.flux.parts import FluxNetworks, FluxPlacement
 from kiss3d_backend.networks.flux.settings import FluxSettings
 from kiss3d_backend.networks.flux.single_file import CLIP, T5, TRANSFORMER, VAE
-from kiss3d_backend.networks.lrm.load import load_lrm
-from kiss3d_backend.networks.lrm.model import Lrm
 from kiss3d_backend.networks.read_ahead import Range, ReadAhead, tensors_under, whole
 from kiss3d_backend.networks.shelf import Shelf, Slot
-from kiss3d_backend.networks.zero123.loader import load_autoencoder, load_conditioner, load_unet
-from kiss3d_backend.networks.zero123.parts import Parts, read_scheduler
 from kiss3d_protocol.errors import Kiss3DError
+
+if TYPE_CHECKING:
+    from kiss3d_backend.networks.birefnet import BiRefNet
+    from kiss3d_backend.networks.chat.writer import Writer
+    from kiss3d_backend.networks.florence.captioner import Captioner
+    from kiss3d_backend.networks.flux.draw import FluxParts
+    from kiss3d_backend.networks.flux.parts import FluxNetworks
+    from kiss3d_backend.networks.lrm.model import Lrm
+    from kiss3d_backend.networks.zero123.parts import Parts
+
+# Diffusers, transformers and onnxruntime take seconds to import. Loaders are imported where they are called, so that a
+# job waits for those of its own networks alone.
 
 T = TypeVar("T")
 
@@ -172,22 +173,45 @@ class Library:
 
     @functools.cached_property
     def matting(self) -> Slot[BiRefNet]:
-        return self._slot("birefnet", lambda files: load_birefnet(files))
+        def load(files: EntryFiles) -> BiRefNet:
+            from kiss3d_backend.networks.birefnet import load_birefnet
+
+            return load_birefnet(files)
+
+        return self._slot("birefnet", load)
 
     @functools.cached_property
     def lrm(self) -> Slot[Lrm]:
-        return self._slot("lrm", lambda files: load_lrm(files, self.device, self.dtype))
+        def load(files: EntryFiles) -> Lrm:
+            from kiss3d_backend.networks.lrm.load import load_lrm
+
+            return load_lrm(files, self.device, self.dtype)
+
+        return self._slot("lrm", load)
 
     @functools.cached_property
     def captioner(self) -> Slot[Captioner]:
-        return self._slot("florence2", lambda files: load_captioner(files, self.device, self.dtype))
+        def load(files: EntryFiles) -> Captioner:
+            from kiss3d_backend.networks.florence.load import load_captioner
+
+            return load_captioner(files, self.device, self.dtype)
+
+        return self._slot("florence2", load)
 
     @functools.cached_property
     def writer(self) -> Slot[Writer]:
-        return self._slot(PROMPT_WRITER, lambda files: load_writer(files, self.device, self.dtype))
+        def load(files: EntryFiles) -> Writer:
+            from kiss3d_backend.networks.chat.load import load_writer
+
+            return load_writer(files, self.device, self.dtype)
+
+        return self._slot(PROMPT_WRITER, load)
 
     @functools.cached_property
     def multiview(self) -> Parts:
+        from kiss3d_backend.networks.zero123.loader import load_autoencoder, load_conditioner, load_unet
+        from kiss3d_backend.networks.zero123.parts import Parts, read_scheduler
+
         device, dtype = self.device, self.dtype
         base = functools.partial(self._store.files, "zero123plus")
         return Parts(
@@ -207,6 +231,8 @@ class Library:
         return self._flux[entry].parts(settings)
 
     def _flux_networks(self, entry: str) -> FluxNetworks:
+        from kiss3d_backend.networks.flux.parts import FluxNetworks
+
         files = FluxFiles(
             model=self._store.files(entry),
             clip_tokenizer=self._store.files("clip_tokenizer"),

@@ -61,6 +61,19 @@ class FluxExecution:
         return " ".join([*told, *(["tiled"] if self.tiled_decode else [])])
 
 
+@attrs.frozen
+class FluxPlacement:
+    """How FLUX's networks are placed and run. ``execution``: of the transformer, and of decoding.
+
+    ``read_on_processor``: the text encoders compute there, in float32. ``control_in_float8``: the ControlNet's matrices
+    are rounded to float8 when they are loaded, which halves them.
+    """
+
+    execution: FluxExecution = attrs.Factory(FluxExecution)
+    read_on_processor: bool = False
+    control_in_float8: bool = False
+
+
 def streamed_blocks(block_bytes: Sequence[int], resident: int) -> frozenset[int]:
     """The numbers of the blocks that are streamed when ``resident`` of those of these sizes stay.
 

@@ -13,7 +13,7 @@ from kiss3d_backend.networks.flux import controlnet, redux
 from kiss3d_backend.networks.flux.autoencoder import load_autoencoder
 from kiss3d_backend.networks.flux.denoiser import Denoiser, refuse_without_float8
 from kiss3d_backend.networks.flux.draw import FluxParts
-from kiss3d_backend.networks.flux.execution import FluxExecution, device_block_bytes
+from kiss3d_backend.networks.flux.execution import FluxExecution, FluxPlacement, device_block_bytes
 from kiss3d_backend.networks.flux.files import FluxFiles, needed
 from kiss3d_backend.networks.flux.prompt import PromptEncoder, read_clip_tokenizer, read_t5_tokenizer
 from kiss3d_backend.networks.flux.settings import FluxSettings
@@ -26,19 +26,6 @@ from kiss3d_backend.networks.shelf import Shelf
 
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2}
 _REDUX_FILES = (redux.ENCODER_FILE, redux.EMBEDDER_FILE)
-
-
-@attrs.frozen
-class FluxPlacement:
-    """How FLUX's networks are placed and run. ``execution``: of the transformer, and of decoding.
-
-    ``read_on_processor``: the text encoders compute there, in float32. ``control_in_float8``: the ControlNet's matrices
-    are rounded to float8 when they are loaded, which halves them.
-    """
-
-    execution: FluxExecution = attrs.Factory(FluxExecution)
-    read_on_processor: bool = False
-    control_in_float8: bool = False
 
 
 class FluxNetworks:
