@@ -142,7 +142,8 @@ class Jobs:
         cut_out = (data.parent / "models" / "birefnet" / "onnx" / "model_fp16.onnx").stat().st_size < 100
         self._picture = Artifacts(self._data.artifacts).put(picture(cut_out))
         self._listener = Listener()
-        self._worker = Worker(self, self._data, self._recipes)  # type: ignore[arg-type]
+        self._worker = Worker(self, self._data)  # type: ignore[arg-type]
+        self._worker._recipes = self._recipes
 
     def event(self, event: object, artifacts: tuple[str, ...] = ()) -> None:
         """As the worker's pipe."""
