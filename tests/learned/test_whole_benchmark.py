@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 from tests.benchmarks.whole.cards import CARDS, FRACTION, SLOWER_PROCESSOR, ideal_seconds, project
 from tests.benchmarks.whole.counting import Counted, Counting
+from tests.benchmarks.whole.job import Jobs
 from tests.benchmarks.whole.rates import Rates
 from tests.benchmarks.whole.table import missed, report_lines
 from tests.benchmarks.whole.weights import RandomValues, lora_layout, make_models, write_tensors
@@ -23,6 +24,7 @@ from transformers import Florence2ForConditionalGeneration
 from kiss3d_backend.devices.components import CLIP_PARAMETERS, LORA_PARAMETERS, T5_PARAMETERS, components
 from kiss3d_backend.devices.flux_shape import FluxShape
 from kiss3d_backend.models.store import ModelStore
+from kiss3d_backend.worker.main import JobControl
 
 CPU = torch.device("cpu")
 
@@ -73,6 +75,11 @@ def test_the_store_has_a_preset_of_random_models(tmp_path: Path) -> None:
     files = [file for entry in store.preset("fast").entries for file in entry.files if file.status != "absent"]
     assert {(file.status, file.trust) for file in files} == {("local", "trusted on first use")}, "hashed when made"
     assert make_models(tmp_path, "fast", CPU, tiny=True) == {}, "what is there is not written again"
+    # The worker, its recipes and its account are put together; the job itself would take a minute here.
+    control = JobControl()
+    control.cancel.set()
+    told = Jobs(tmp_path / "data", "fast", None, tiny=True, count=True).run(0, control=control)
+    assert told["error"] == "Cancelled" and told["stages"] == [] and told["streamed"] == 0
 
 
 def test_tensors_are_written_one_by_one(tmp_path: Path) -> None:
@@ -132,7 +139,7 @@ GOOD: dict[str, Any] = {
         "jobs": [
             {
                 "error": None, "seconds": 19.0, "first_preview": 24.0, "first_preview_of_the_drawing": 30.0,
-                "most_reserved": 11 * 2**30, "plan": "streamed",
+                "most_reserved": 11 * 2**30, "plan": "streamed", "with_the_account": 19.9,
                 "stages": [{
                     **stage("bundle", 1.0), "planned_vram": 2**30, "reserved_vram": 2**30, "allocated_vram": 2**29,
                 }],

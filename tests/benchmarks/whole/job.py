@@ -1,8 +1,9 @@
 """Jobs of one worker, in a process of its own: what the worker's account says of each, and when events came.
 
 The worker is the product's own; only its pipe is a list here. Two things differ from a user's job. Random weights draw
-noise, which has no outlines: the bundle that was drawn is laid aside and the one of tests/engine/data goes on in its
-place, so that the mesh engine works on an object. And bundles are not drawn again, whatever they look like.
+noise, which has no outlines: the bundle that was drawn is laid aside and one of a ball goes on in its place, as the
+LRM's weights are made to say "ball" too, so that the mesh engine works on an object and begins from the coarse mesh.
+And bundles are not drawn again, whatever they look like.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ from kiss3d_backend.reports.folder import ReportFolder  # noqa: E402
 from kiss3d_backend.reports.record import StageRecord  # noqa: E402
 from kiss3d_backend.worker.main import JobControl, Worker  # noqa: E402
 from kiss3d_backend.worker.messages import StartJob  # noqa: E402
-from kiss3d_protocol.messages import Failed, Preview, StageStarted  # noqa: E402
+from kiss3d_protocol.messages import Failed, Finished, JobEvent, Preview, StageStarted  # noqa: E402
 from kiss3d_protocol.params import GenerateParams  # noqa: E402
 
 PICTURE = ROOT / "docs" / "images" / "demo-picture.png"
-BUNDLE = ROOT / "tests" / "engine" / "data" / "bundle_bust.webp"
+BUNDLE = ROOT / "tests" / "engine" / "data" / "bundle_sphere.png"
 DRAWING = "bundle"
 
 
@@ -90,7 +91,7 @@ def picture(cut_out: bool) -> bytes:
 
 
 def with_a_drawn_object(recipe: Any) -> None:
-    """Lays the drawn bundle aside for the one of a bust."""
+    """Lays the drawn bundle aside for the one of a ball."""
     drawn = recipe.generate.run
     shown = np.asarray(Image.open(BUNDLE).convert("RGB"))
 
@@ -149,8 +150,9 @@ class Jobs:
         """As the worker's pipe."""
         self._listener.event(event, artifacts)
 
-    def run(self, seed: int, since: float | None = None) -> dict[str, Any]:
-        """One job. ``since``: when what is waited for began, seconds since 1970; None for now."""
+    def run(self, seed: int, since: float | None = None, control: JobControl | None = None) -> dict[str, Any]:
+        """One job. ``since``: when what is waited for began, seconds since 1970; None for now. ``control``: ends it."""
+        control = control or JobControl()
         job = str(uuid.uuid4())
         few = {"faces": 2000, "texture_size": 1024} if self._tiny else {}
         params = GenerateParams(preset=self._preset, seed=seed, redraw=False, **few)
@@ -158,19 +160,20 @@ class Jobs:
         self._listener = listener = Listener(self._counting)
         began = time.time()
         if self._counting is None:
-            end = self._worker._run_job(start, JobControl())
+            end = self._worker._run_job(start, control)
         else:
             with self._counting:
-                end = self._worker._run_job(start, JobControl())
+                end = self._worker._run_job(start, control)
                 listener.stage_ends()
         seconds = time.time() - began
         run = ReportFolder(self._data.reports).read_run(job)
         stages = [stage_line(stage) for stage in run.stages]
         reserved = [stage["reserved_vram"] for stage in stages if stage["reserved_vram"]]
         return {
-            "error": f"{end.code} {end.message}" if isinstance(end, Failed) else None,
+            "error": _error_of(end),
             "plan": run.stages[-1].plan if run.stages else "",
-            "seconds": round(seconds, 2),
+            "seconds": round(end.report.seconds if isinstance(end, Finished) else seconds, 2),
+            "with_the_account": round(seconds, 2),
             "before_the_job": round(began - (since or began), 2),
             "first_preview": listener.first(since or began),
             "first_preview_of_the_drawing": listener.first(since or began, DRAWING),
@@ -180,6 +183,12 @@ class Jobs:
             "warnings": [warning.code for warning in run.warnings],
             "counted": {stage: attrs.asdict(each) for stage, each in listener.counted.items()},
         }
+
+
+def _error_of(end: JobEvent) -> str | None:
+    if isinstance(end, Finished):
+        return None
+    return f"{end.code} {end.message}" if isinstance(end, Failed) else type(end).__name__
 
 
 def main() -> None:

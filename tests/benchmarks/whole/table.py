@@ -88,7 +88,8 @@ def _part(name: str, part: Mapping[str, Any]) -> Iterator[str]:
         kind = "cold" if number == 1 else "warm"
         most = "" if job["most_reserved"] is None else f", at most {job['most_reserved'] / GIB:.2f} GiB reserved"
         yield (
-            f"{name}, job {number}, {kind}: {job['seconds']} s, first preview after {job['first_preview']} s, of the "
+            f"{name}, job {number}, {kind}: {job['seconds']} s, {job['with_the_account']} s with its "
+            f"account, first preview after {job['first_preview']} s, of the "
             f"drawing {job['first_preview_of_the_drawing']} s{most}; plan {job['plan']} {job['error'] or ''}"
         )
     if not part["jobs"]:

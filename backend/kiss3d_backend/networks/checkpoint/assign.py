@@ -40,8 +40,9 @@ def assign(
     for names, value in groups:
         name = next(name for name in names if name in present)
         target = _target_dtype(dtype, name)
-        moved = tensors[name]
-        moved = moved.to(device, target) if target and moved.is_floating_point() else moved.to(device)
+        # In two steps: in one, torch converts on the processor, which takes longer than the copy.
+        moved = tensors[name].to(device)
+        moved = moved.to(target) if target and moved.is_floating_point() else moved
         kept = torch.nn.Parameter(moved, requires_grad=False) if isinstance(value, torch.nn.Parameter) else moved
         for shared in names:
             _replace(module, shared, kept)
