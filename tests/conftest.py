@@ -12,10 +12,13 @@ from hypothesis import settings
 from tests.fakes.complaints import complaints
 
 from kiss3d_protocol.key_files import CONFIG_DIR_VARIABLE
+from kiss3d_protocol.parts import CACHE_DIR_VARIABLE
 
-# Tests never see the keys of the person who runs them. The processes that they start inherit this.
+# Tests never see the keys and downloads of the person who runs them. The processes that they start inherit this.
 _config_dir = tempfile.TemporaryDirectory(prefix="kiss3d-test-config-")
 os.environ[CONFIG_DIR_VARIABLE] = _config_dir.name
+_cache_dir = tempfile.TemporaryDirectory(prefix="kiss3d-test-cache-")
+os.environ[CACHE_DIR_VARIABLE] = _cache_dir.name
 
 
 @pytest.fixture

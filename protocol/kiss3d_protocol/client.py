@@ -13,10 +13,12 @@ from types import TracebackType
 
 from kiss3d_protocol.address import Address, parse_address
 from kiss3d_protocol.diagnose import diagnose
-from kiss3d_protocol.errors import ConnectionFailed
+from kiss3d_protocol.errors import ConnectionFailed, ConnectionLost
+from kiss3d_protocol.fetching import GetResults
 from kiss3d_protocol.framing import encode
 from kiss3d_protocol.messages import Attach, Cancel, Choose, GetReport, ListJobs, Submit, Welcome
 from kiss3d_protocol.models import PullModels
+from kiss3d_protocol.parts import FolderParts, Parts, downloads_dir
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.servers import find_endpoint
 from kiss3d_protocol.session import ClientSession, LinkChanged, LinkState, News
@@ -32,6 +34,7 @@ class Client:
 
     ``backend`` is ``tcp://HOST:PORT`` or the name of a backend that this computer was paired with; ``client_name`` is
     name/version. Raises what :func:`find_endpoint` raises. With a ``transport`` of one's own no keys are looked for.
+    ``parts`` keeps what has come of a result, by default in a folder, so that the next client goes on from there.
 
     News are :class:`LinkChanged` and :class:`Received`, in the order in which they happened. While the backend has
     never answered, a LinkChanged with an ``error`` says why, again each time that the reason changes; the client
@@ -44,10 +47,11 @@ class Client:
         client_name: str,
         *,
         transport: Callable[[Address], Transport] | None = None,
+        parts: Parts | None = None,
         diagnosis: Callable[[Address], ConnectionFailed] = diagnose,
         diagnose_after: float = DIAGNOSE_AFTER_SECONDS,
     ) -> None:
-        self._session = ClientSession(client_name)
+        self._session = ClientSession(client_name, FolderParts(downloads_dir()) if parts is None else parts)
         if transport is None:
             endpoint = find_endpoint(backend)
             self.address = endpoint.address
@@ -121,6 +125,16 @@ class Client:
         request = GetReport(job)
         self._command(lambda: self._session.get_report(request.job))
 
+    def get_results(self, job: str) -> None:
+        """Asks for the meshes of a job, also of one that this program did not follow; it is not followed.
+
+        The answer is a :class:`JobResult` with its blobs for each mesh (the newest of each bundle, whatever its
+        quality), or a :class:`Refused`; a :class:`FetchFailed` stands for one that is not on the backend's disk any
+        more. After a loss a result may come twice. Raises ValueError for what is no job id.
+        """
+        request = GetResults(job)
+        self._command(lambda: self._session.get_results(request.job))
+
     def choose(self, job: str, indices: Sequence[int]) -> None:
         """Chooses among the bundles of a job that waits for it (:class:`BundlesReady`); indices count from 0.
 
@@ -174,6 +188,8 @@ class Client:
                     transport.send(session.outgoing.popleft())
                 try:
                     frames = transport.receive(min(pause, 0.5))
+                except ConnectionLost:
+                    session.interrupted(time.monotonic())
                 except ConnectionFailed as error:
                     session.turned_away(error, time.monotonic())
                 else:

@@ -39,11 +39,13 @@
     │   ├── ProtocolVersionMismatch     protocol.version
     │   ├── MessageMalformed            protocol.malformed
     │   ├── MessageTooLarge             protocol.too_large
-    │   └── HelloRequired               protocol.hello_required
+    │   ├── HelloRequired               protocol.hello_required
+    │   └── TooManyRequests             protocol.too_many
     ├── JobError
     │   ├── JobUnknown                  job.unknown
     │   ├── JobConflict                 job.conflict
     │   ├── QueueFull                   job.queue_full
+    │   ├── TooManyJobs                 job.too_many
     │   ├── JobNotWaiting               job.not_waiting
     │   ├── JobNotEnded                 job.not_ended
     │   ├── JobCancelled                job.cancelled
@@ -52,6 +54,7 @@
     │   ├── WorkerDied                  job.worker_died
     │   ├── JobInterrupted              job.interrupted
     │   ├── WorkerHung                  job.worker_hung
+    │   ├── JobWithoutResult            job.no_result
     │   └── ArtifactLost                job.artifact_lost
     ├── BackendError
     │   ├── BackendStartFailed          backend.start_failed
@@ -322,6 +325,12 @@ class HelloRequired(ProtocolError):
     default_remedy = "Connect again."
 
 
+class TooManyRequests(ProtocolError):
+    code = "protocol.too_many"
+    exit_code = 54
+    default_remedy = "Close programs that are connected to this backend, then try again."
+
+
 class JobError(Kiss3DError):
     """A job cannot go on."""
 
@@ -344,6 +353,12 @@ class QueueFull(JobError):
     default_remedy = "Wait until some jobs have finished, or cancel some."
 
 
+class TooManyJobs(JobError):
+    code = "job.too_many"
+    exit_code = 56
+    default_remedy = "Wait until some of your jobs have finished, or cancel some."
+
+
 class JobCancelled(JobError):
     code = "job.cancelled"
     exit_code = 63
@@ -359,6 +374,12 @@ class JobNotEnded(JobError):
     code = "job.not_ended"
     exit_code = 59
     default_remedy = "Wait for its end, or cancel it."
+
+
+class JobWithoutResult(JobError):
+    code = "job.no_result"
+    exit_code = 57
+    default_remedy = "Wait until the job has made a mesh, or choose another job."
 
 
 class StageFailed(JobError):

@@ -13,7 +13,9 @@ from cattrs.gen import make_dict_structure_fn
 from cattrs.strategies import configure_tagged_union
 
 from kiss3d_protocol.errors import Kiss3DError, MessageMalformed, MessageTooLarge, ProtocolVersionMismatch
-from kiss3d_protocol.messages import TAGS, ClientMessage, JobEvent, ServerMessage, blob_refs
+from kiss3d_protocol.messages import TAGS, ClientMessage, Fetchable, JobEvent, ServerMessage, blob_refs
+from kiss3d_protocol.payloads import MAX_BLOB_TO_CLIENT as MAX_BLOB_TO_CLIENT
+from kiss3d_protocol.payloads import MAX_BLOB_TO_SERVER as MAX_BLOB_TO_SERVER
 from kiss3d_protocol.payloads import MAX_BLOBS, Blob, check_blobs
 from kiss3d_protocol.validation import is_job_id
 from kiss3d_protocol.version import PROTOCOL_MAJOR
@@ -26,8 +28,6 @@ MAX_ENVELOPE = 1 << 20
 MAX_STRING = 1 << 16
 MAX_ENTRIES = 4096
 MAX_INTEGER = 2**63 - 1
-MAX_BLOB_TO_SERVER = 64 << 20
-MAX_BLOB_TO_CLIENT = 256 << 20
 
 M = TypeVar("M")
 
@@ -120,7 +120,10 @@ def decode_client(frames: Sequence[Blob]) -> tuple[ClientMessage, list[Blob]]:
 
 
 def decode_server(frames: Sequence[Blob]) -> tuple[ServerMessage, list[Blob]]:
-    """What a backend sent, as a client reads it. Raises a :class:`ProtocolError`."""
+    """What a backend sent, as a client reads it. In the place of blobs that are to be fetched stand empty ones.
+
+    Raises a :class:`ProtocolError`.
+    """
     return _decode(frames, cast("type[ServerMessage]", Union[*ServerMessage.__args__]), MAX_BLOB_TO_CLIENT)
 
 
@@ -169,7 +172,7 @@ def _decode(frames: Sequence[Blob], union: type[M], most_bytes: int) -> tuple[M,
         raise MessageTooLarge(f"An envelope of {size:,} bytes is over the limit of {MAX_ENVELOPE:,}.")
     _check_sizes(blobs, most_bytes)
     message = structure(unpack_map(envelope), union)
-    check_blobs(blob_refs(message), blobs)
+    check_blobs(blob_refs(message), blobs, may_be_absent=isinstance(message, Fetchable))
     return message, blobs
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from attrs import field, frozen, validators
 
+from kiss3d_protocol.fetching import Chunk, Fetch, FetchFailed, GetResults, JobResult
 from kiss3d_protocol.models import (
     CancelPull,
     ListModels,
@@ -23,6 +24,7 @@ from kiss3d_protocol.models import (
 from kiss3d_protocol.pairing import Pair, Paired
 from kiss3d_protocol.params import DEFAULT_RECIPE, MAX_BUNDLES, GenerateParams
 from kiss3d_protocol.payloads import BlobRef, FileRef, ImageRef, MeshRef, expect_backend_image
+from kiss3d_protocol.payloads import Quality as Quality
 from kiss3d_protocol.validation import MAX_NAME as MAX_NAME
 from kiss3d_protocol.validation import MAX_TEXT as MAX_TEXT
 from kiss3d_protocol.validation import amount, finite, fraction, long_text, name_text, not_negative, sha256_text
@@ -34,7 +36,6 @@ MAX_LISTED_JOBS = 1000
 MAX_VIEWS = 4
 
 JobState = Literal["queued", "running", "finished", "failed", "cancelled"]
-Quality = Literal["coarse", "refined", "final"]
 DeviceKind = Literal["cpu", "cuda", "mps"]
 
 # ---------------------------------------------------------------------------------------------- parts
@@ -195,7 +196,10 @@ class GetReport:
 
 
 ModelRequest = ListModels | PullModels | CancelPull
-ClientMessage = Hello | Pair | Ping | Submit | Cancel | Attach | ListJobs | Choose | GetReport | ModelRequest
+ResultRequest = Fetch | GetResults
+ClientMessage = (
+    Hello | Pair | Ping | Submit | Cancel | Attach | ListJobs | Choose | GetReport | ModelRequest | ResultRequest
+)
 
 # ---------------------------------------------------------------------------------------------- server
 
@@ -362,7 +366,13 @@ JobEvent = (
     | Cancelled
 )
 PullMessage = PullProgress | PullFinished | PullFailed | PullCancelled
-ServerMessage = Welcome | Pong | Refused | JobList | ReportFiles | ModelList | PullMessage | Paired | JobEvent
+ResultMessage = Chunk | FetchFailed | JobResult
+ServerMessage = (
+    Welcome | Pong | Refused | JobList | ReportFiles | ModelList | PullMessage | Paired | ResultMessage | JobEvent
+)
+
+Fetchable = Event | JobResult
+"""Messages whose blobs may stay behind, to be fetched."""
 
 TERMINAL_EVENTS = (Finished, Failed, Cancelled)
 """Exactly one of these ends a job."""
@@ -380,6 +390,8 @@ TAGS: dict[type, str] = {
     PullModels: "pull_models",
     CancelPull: "cancel_pull",
     Pair: "pair",
+    Fetch: "fetch",
+    GetResults: "get_results",
     Welcome: "welcome",
     Pong: "pong",
     Refused: "refused",
@@ -391,6 +403,9 @@ TAGS: dict[type, str] = {
     PullFailed: "pull_failed",
     PullCancelled: "pull_cancelled",
     Paired: "paired",
+    Chunk: "chunk",
+    FetchFailed: "fetch_failed",
+    JobResult: "result",
     Queued: "queued",
     StageStarted: "stage_started",
     Progress: "progress",
@@ -415,8 +430,10 @@ def blob_refs(message: object) -> list[BlobRef]:
             return [bundle.image for bundle in bundles]
         case Preview(image=image):
             return [image]
-        case MeshReady(mesh=mesh):
+        case MeshReady(mesh=mesh) | JobResult(mesh=mesh):
             return [*mesh.refs()]
+        case Chunk(piece=piece):
+            return [piece]
         case ReportFiles(data=data, page=page):
             return [data, page]
         case _:

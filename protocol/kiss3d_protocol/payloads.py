@@ -18,6 +18,10 @@ MAX_BLOBS = 16
 MAX_VERTICES = 10_000_000
 MAX_TRIANGLES = 20_000_000
 MAX_PIXELS = 100_000_000
+MAX_BLOB_TO_SERVER = 64 << 20
+MAX_BLOB_TO_CLIENT = 256 << 20
+
+Quality = Literal["coarse", "refined", "final"]
 
 ITEM_SIZES = {"<f4": 4, "<u4": 4, "|u1": 1}
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "image/gif")
@@ -26,6 +30,7 @@ BACKEND_IMAGE_TYPES = ("image/png", "image/webp")
 
 _blob_index = [validators.ge(0), validators.lt(MAX_BLOBS)]
 _sha256 = validators.matches_re(r"[0-9a-f]{64}")
+_SHA256_OF_NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 def sha256_of(blob: Blob) -> str:
@@ -122,7 +127,21 @@ class FileRef:
         return self.size
 
 
-BlobRef = ArrayRef | ImageRef | FileRef
+@frozen
+class PieceRef:
+    """A piece of a blob. ``size`` in bytes."""
+
+    blob: int = field(validator=_blob_index)
+    size: int = field(validator=validators.ge(0))
+    sha256: str = field(validator=_sha256)
+
+    @property
+    def nbytes(self) -> int:
+        """The length that the blob must have."""
+        return self.size
+
+
+BlobRef = ArrayRef | ImageRef | FileRef | PieceRef
 """What describes a blob."""
 
 
@@ -158,6 +177,10 @@ class BlobWriter:
             raise ValueError(f"{length} bytes do not make an array {dtype} of shape {tuple(shape)}")
         return ArrayRef(self._add(data), dtype, tuple(shape), sha256_of(data))
 
+    def piece(self, data: Blob) -> PieceRef:
+        """Adds a piece of a blob."""
+        return PieceRef(self._add(data), memoryview(data).nbytes, sha256_of(data))
+
     def _add(self, data: Blob) -> int:
         if len(self.blobs) == MAX_BLOBS:
             raise MessageTooLarge(f"A message carries at most {MAX_BLOBS} blobs.")
@@ -165,19 +188,29 @@ class BlobWriter:
         return len(self.blobs) - 1
 
 
-def check_blobs(refs: Iterable[BlobRef], blobs: Sequence[Blob]) -> None:
+def is_absent(ref: BlobRef, blob: Blob) -> bool:
+    """Whether an empty frame stands for bytes that are to be fetched."""
+    return memoryview(blob).nbytes == 0 and ref.sha256 != _SHA256_OF_NOTHING
+
+
+def check_blobs(refs: Iterable[BlobRef], blobs: Sequence[Blob], *, may_be_absent: bool = False) -> None:
     """Checks that each blob is described once, is there, has its length and its sha256.
 
-    Raises :class:`MessageMalformed`. Lengths are compared before anything is hashed.
+    With ``may_be_absent`` empty frames may stand for some. Raises :class:`MessageMalformed`. Lengths are compared
+    before anything is hashed.
     """
     refs = list(refs)
     if sorted(ref.blob for ref in refs) != list(range(len(blobs))):
         raise MessageMalformed("The blobs of a message are not those that it describes.")
     for ref in refs:
-        length = memoryview(blobs[ref.blob]).nbytes
-        if not isinstance(ref, ImageRef) and ref.nbytes != length:
-            what = "An array" if isinstance(ref, ArrayRef) else "A file"
-            raise MessageMalformed(f"{what} of {ref.nbytes} bytes was announced, but {length} came.")
+        if not (may_be_absent and is_absent(ref, blobs[ref.blob])):
+            _check_length(ref, memoryview(blobs[ref.blob]).nbytes)
     for ref in refs:
-        if sha256_of(blobs[ref.blob]) != ref.sha256:
+        if not (may_be_absent and is_absent(ref, blobs[ref.blob])) and sha256_of(blobs[ref.blob]) != ref.sha256:
             raise MessageMalformed("A blob was changed on its way: its sha256 is not the announced one.")
+
+
+def _check_length(ref: BlobRef, length: int) -> None:
+    if not isinstance(ref, ImageRef) and ref.nbytes != length:
+        what = "An array" if isinstance(ref, ArrayRef) else "A file"
+        raise MessageMalformed(f"{what} of {ref.nbytes} bytes was announced, but {length} came.")

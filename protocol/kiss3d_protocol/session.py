@@ -2,7 +2,7 @@
 
 It holds no socket, no thread and no clock, so that every order of events can be tested. It carries out SPEC.md,
 sections 3 and 4: hello, heartbeats, attaching again after a loss, sending unanswered submits again, dropping doubled
-events and asking for missing ones.
+events, asking for missing ones, and fetching blobs that did not come with their events.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import Enum
 
 from attrs import define, frozen
 
+from kiss3d_protocol.downloads import Downloads
 from kiss3d_protocol.errors import (
     ConnectionFailed,
     HelloRequired,
@@ -21,6 +22,7 @@ from kiss3d_protocol.errors import (
     ProtocolVersionMismatch,
     error_from_wire,
 )
+from kiss3d_protocol.fetching import Chunk, FetchFailed, GetResults, JobResult
 from kiss3d_protocol.framing import decode_server, encode, version_mismatch
 from kiss3d_protocol.messages import (
     TERMINAL_EVENTS,
@@ -42,6 +44,7 @@ from kiss3d_protocol.messages import (
     Welcome,
 )
 from kiss3d_protocol.models import PULL_ENDS, CancelPull, ListModels, ModelList, PullModels
+from kiss3d_protocol.parts import MemoryParts, Parts
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_MAJOR, PROTOCOL_VERSION, major_of
 
@@ -95,15 +98,20 @@ class _Followed:
 
 
 class ClientSession:
-    """Feed it with :meth:`receive` and :meth:`tick`; then take :attr:`outgoing` and :attr:`news`."""
+    """Feed it with :meth:`receive` and :meth:`tick`; then take :attr:`outgoing` and :attr:`news`.
 
-    def __init__(self, client_name: str) -> None:
+    ``parts``: where blobs are kept while they are fetched.
+    """
+
+    def __init__(self, client_name: str, parts: Parts | None = None) -> None:
         self.client_name = client_name
         self.state = LinkState.CONNECTING
         self.welcome: Welcome | None = None
         self.outgoing: deque[list[Blob]] = deque()
         self.news: deque[News] = deque()
+        self._downloads = Downloads(MemoryParts() if parts is None else parts)
         self._followed: dict[str, _Followed] = {}
+        self._results: dict[str, None] = {}
         self._pulls: list[PullModels] = []
         self._cancel_pull = False
         self._waiting: deque[ClientMessage] = deque()
@@ -123,6 +131,7 @@ class ClientSession:
     def attach(self, job: str, after: int) -> None:
         """Follows a job from the event after number ``after``."""
         self._followed[job] = _Followed(after)
+        self._downloads.forget(job)
         if self.state is LinkState.CONNECTED:
             self._send(Attach(job, after))
 
@@ -143,6 +152,12 @@ class ClientSession:
     def get_report(self, job: str) -> None:
         """Asks for the report of a job that has ended."""
         self._send_or_keep(GetReport(job))
+
+    def get_results(self, job: str) -> None:
+        """Asks for the meshes of a job; asks again after a loss until they have been named."""
+        self._results[job] = None
+        if self.state is LinkState.CONNECTED:
+            self._send(GetResults(job))
 
     def choose(self, job: str, indices: Sequence[int]) -> None:
         """Chooses among the bundles of a job; said again after a loss while nothing has answered it."""
@@ -192,6 +207,7 @@ class ClientSession:
         if now - self._last_sent >= heartbeat:
             self._last_sent = now
             self._send(Ping())
+        self._fetch(now)
         return heartbeat / 4
 
     def receive(self, frames: Sequence[Blob], now: float) -> None:
@@ -214,6 +230,9 @@ class ClientSession:
                 self._welcomed(message, now)
             case Refused():
                 self._refused(message, now)
+            case Chunk():
+                # Whatever the connection has come to meanwhile: what is here need not be fetched again.
+                self._downloads.take(message, blobs[message.piece.blob], now)
             case _ if self.state is not LinkState.CONNECTED:
                 # Too late or too early: after the welcome everything that matters is asked for again.
                 pass
@@ -226,8 +245,20 @@ class ClientSession:
                 self.news.append(Received(message, blobs))
             case Event():
                 self._event(message, blobs)
+            case JobResult():
+                self._result(message, blobs)
+            case FetchFailed():
+                self._downloads.fail(message)
             case _:
                 self._pull_news(message)
+        while self._downloads.whole:
+            self.news.append(Received(*self._downloads.whole.popleft()))  # pyright: ignore[reportArgumentType]
+        self._fetch(now)
+
+    def interrupted(self, now: float) -> None:
+        """The transport's connection has ended; it makes another one. There is no need to wait for a silence."""
+        if self.state is LinkState.CONNECTED:
+            self._lose(now)
 
     def turned_away(self, error: ConnectionFailed, now: float) -> None:
         """The transport was turned away and will try again. Told once for each reason, until a welcome comes."""
@@ -256,6 +287,7 @@ class ClientSession:
                 self.news.append(LinkChanged(self.state, welcome))
             return
         self.news.append(LinkChanged(self.state, welcome))
+        self._downloads.lost()
         for job, followed in self._followed.items():
             followed.asked = False
             if followed.submit is not None:
@@ -266,6 +298,8 @@ class ClientSession:
                 self._send(Cancel(job))
             elif followed.choice is not None:
                 self._send(followed.choice)
+        for job in self._results:
+            self._send(GetResults(job))
         for pull in self._pulls:
             self._send(pull)
         if self._cancel_pull:
@@ -279,11 +313,15 @@ class ClientSession:
         elif refused.code == HelloRequired.code:
             if self.state is LinkState.CONNECTED:
                 self._lose(now)
+        elif refused.job is not None and refused.about == "fetch":
+            self._downloads.refused(refused.job, refused)
         else:
             if refused.job is not None and refused.about in ("submit", "attach"):
                 self._followed.pop(refused.job, None)
             elif refused.job is not None and refused.about == "choose" and refused.job in self._followed:
                 self._followed[refused.job].choice = None
+            elif refused.job is not None and refused.about == "get_results":
+                self._results.pop(refused.job, None)
             elif refused.about == "pull_models" and self._pulls:
                 # They are answered in order, and those that were not refused are the backend's business now.
                 self._pulls.pop()
@@ -306,7 +344,14 @@ class ClientSession:
             followed.last_number, followed.asked, followed.choice = event.number, False, None
         if isinstance(event, TERMINAL_EVENTS):
             del self._followed[event.job]
-        self.news.append(Received(event, blobs))  # pyright: ignore[reportArgumentType]
+        self._downloads.add(event, blobs)
+
+    def _result(self, result: JobResult, blobs: Sequence[Blob]) -> None:
+        if result.job not in self._results:
+            return
+        if result.index == result.count - 1:
+            del self._results[result.job]
+        self._downloads.add(result, blobs)
 
     def _pull_news(self, message: ServerMessage) -> None:
         if not self._pulls and not self._cancel_pull:
@@ -317,6 +362,11 @@ class ClientSession:
         elif self._cancel_pull:
             return
         self.news.append(Received(message))
+
+    def _fetch(self, now: float) -> None:
+        if self.state is LinkState.CONNECTED:
+            for fetch in self._downloads.requests(now):
+                self._send(fetch)
 
     def _lose(self, now: float) -> None:
         self.state, self._next_hello = LinkState.LOST, now

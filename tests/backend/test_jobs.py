@@ -11,6 +11,8 @@ import threading
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.protocol.samples import submit_of_everything
 
 from kiss3d_backend.config import DataDir
@@ -28,6 +30,7 @@ from kiss3d_protocol.errors import (
     JobConflict,
     JobUnknown,
     QueueFull,
+    TooManyJobs,
     WorkerDied,
 )
 from kiss3d_protocol.framing import MAGIC, decode_server, encode
@@ -86,21 +89,69 @@ class TestStates:
                     check_transition(old, new)
 
 
+def queue_of(**jobs: str) -> JobQueue:
+    """A queue to which each client added jobs named by one letter, client after client."""
+    queue = JobQueue()
+    for client, names in jobs.items():
+        for name in names:
+            queue.add(name, client)
+    return queue
+
+
 class TestQueue:
-    def test_first_come_first_served(self):
-        queue = JobQueue()
-        assert [queue.add(name) for name in "abc"] == [0, 1, 2]
+    def test_jobs_of_one_client_run_first_come_first_served(self):
+        queue = queue_of(one="abc")
         assert queue.remove("b")
         assert not queue.remove("b")
         assert queue.positions() == [("a", 0), ("c", 1)]
         assert [queue.take(), queue.take(), queue.take()] == ["a", "c", None]
 
+    def test_one_job_does_not_wait_for_five_hundred_of_another_client(self):
+        queue = JobQueue()
+        for number in range(500):
+            queue.add(f"batch {number}", "a")
+        assert queue.take() == "batch 0"
+        assert queue.place_of_next("b") == 0
+        queue.add("click", "b")
+        assert queue.positions()[:2] == [("click", 0), ("batch 1", 1)]
+        assert [queue.take(), queue.take()] == ["click", "batch 1"]
+        # Somebody who had a turn already comes behind those who wait for longer, but never behind a whole batch.
+        queue.add("another click", "b")
+        queue.add("first click", "c")
+        assert [queue.take(), queue.take(), queue.take()] == ["first click", "another click", "batch 2"]
+
+    def test_clients_take_turns(self):
+        queue = queue_of(one="abc", two="d", three="ef")
+        order = [job for job, _ in queue.positions()]
+        assert order == list("adebfc")
+        assert [queue.take() for _ in order] == order
+
+    @given(st.lists(st.tuples(st.sampled_from(["add", "take", "remove"]), st.sampled_from("abcd")), max_size=40))
+    def test_places_are_the_order_in_which_jobs_run(self, steps: list[tuple[str, str]]):
+        queue = JobQueue()
+        for number, (step, client) in enumerate(steps):
+            if step == "add":
+                place = queue.place_of_next(client)
+                queue.add(f"{client}{number}", client)
+                assert (f"{client}{number}", place) in queue.positions()
+            elif step == "take":
+                expected = queue.positions()
+                assert queue.take() == (expected[0][0] if expected else None)
+            elif (waiting := queue.positions()) and waiting[0][0].startswith(client):
+                assert queue.remove(waiting[0][0])
+        order = [job for job, _ in queue.positions()]
+        assert [queue.take() for _ in order] == order and len(queue) == 0
+
     def test_full(self):
-        queue = JobQueue(limit=1)
-        queue.check_room()
-        queue.add("a")
+        queue = JobQueue(limit=3, limit_of_one=2)
+        queue.add("a", "one")
+        queue.add("b", "one")
+        with pytest.raises(TooManyJobs):
+            queue.check_room("one")
+        queue.check_room("two")
+        queue.add("c", "two")
         with pytest.raises(QueueFull):
-            queue.check_room()
+            queue.check_room("two")
 
 
 class TestArtifacts:
@@ -115,6 +166,18 @@ class TestArtifacts:
     def test_names_are_no_paths(self, data_dir: DataDir):
         with pytest.raises(ValueError, match="not a sha256"):
             Artifacts(data_dir.artifacts).read("../../etc/passwd")
+
+    def test_a_part_of_one(self, data_dir: DataDir):
+        artifacts = Artifacts(data_dir.artifacts)
+        name = artifacts.put(b"abcdef")
+        assert [artifacts.read_part(name, at, 4) for at in (0, 4, 6, 9)] == [
+            (b"abcd", 6),
+            (b"ef", 6),
+            (b"", 6),
+            (b"", 6),
+        ]
+        with pytest.raises(ArtifactLost):
+            artifacts.read_part("0" * 64, 0, 1)
 
     def test_lost(self, data_dir: DataDir):
         with pytest.raises(ArtifactLost):

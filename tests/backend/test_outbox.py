@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from kiss3d_backend.broker.outbox import Letter, Outbox
-from kiss3d_backend.broker.sessions import Session, Sessions
+import pytest
+from attrs import define
+
+from kiss3d_backend.broker.in_flight import MOST_BYTES, InFlight
+from kiss3d_backend.broker.outbox import MOST_FETCHES, Letter, Outbox
+from kiss3d_backend.broker.sessions import MOST_CONNECTIONS_OF_ONE, Session, Sessions
 from kiss3d_backend.clients.identity import ClientIdentity
+from kiss3d_protocol.errors import TooManyRequests
+from kiss3d_protocol.fetching import Fetch
 from kiss3d_protocol.messages import Cancelled, Progress, Queued, StageStarted, new_job_id
 from kiss3d_protocol.models import PullCancelled, PullFinished, PullProgress
 
@@ -44,7 +50,7 @@ def test_progress_never_overtakes_an_event():
     letters = [progress(1), started(2), progress(2), progress(3)]
     for letter in letters:
         outbox.put(letter)
-    assert contents(outbox) == [progress(1).content, started(2).content, progress(3).content]
+    assert contents(outbox) == [started(2).content, progress(3).content]
 
 
 def test_progress_of_a_pull_is_coalesced_and_its_end_is_not():
@@ -52,7 +58,7 @@ def test_progress_of_a_pull_is_coalesced_and_its_end_is_not():
     steps = [PullProgress("download", "one", "a.bin", done, 10, 1.0) for done in (1, 2, 3)]
     for message in (steps[0], steps[1], PullFinished(("one",)), steps[2], PullCancelled()):
         outbox.put(Letter(message))
-    assert contents(outbox) == [steps[1], PullFinished(("one",)), steps[2], PullCancelled()]
+    assert contents(outbox) == [PullFinished(("one",)), steps[2], PullCancelled()]
 
 
 def test_events_are_never_dropped():
@@ -63,17 +69,23 @@ def test_events_are_never_dropped():
     for event in events:
         outbox.put(event)
         outbox.put(progress(1))
+    assert len(outbox) == 501
     numbers = [message.number for message in contents(outbox) if message.number]
     assert numbers == list(range(1, 501))
 
 
-def test_a_client_that_does_not_read_is_forgotten():
+@pytest.mark.parametrize("limits", [{"most_letters": 10}, {"most_bytes": 10 * len(started(1).envelope)}])
+def test_a_client_that_does_not_read_is_forgotten(limits: dict[str, int]):
     sessions = Sessions()
     session = opened(sessions, b"id", "slow", now=0.0)
-    session.outbox = Outbox(limit=10)
+    session.outbox = Outbox(**limits)
     session.follows.add(JOB)
-    for number in range(1, 11):
+    for number in range(1, 10):
         sessions.publish(JOB, started(number))
+        sessions.publish(JOB, started(number))
+        session.outbox.drop()
+    assert sessions.expire(now=1.0) == []
+    sessions.publish(JOB, started(10))
     assert sessions.expire(now=1.0) == [session]
     assert sessions.get(b"id", now=1.0) is None
 
@@ -99,3 +111,42 @@ def test_hello_again_keeps_what_is_followed():
     sessions = Sessions()
     opened(sessions, b"1", "a", 0.0).follows.add(JOB)
     assert opened(sessions, b"1", "a", 1.0).follows == {JOB}
+
+
+def test_only_so_many_chunks_can_be_asked_for_at_once():
+    outbox = Outbox()
+    fetches = [Fetch(JOB, "0" * 64, offset, 1) for offset in range(MOST_FETCHES)]
+    for fetch in fetches:
+        outbox.put_fetch(fetch)
+    with pytest.raises(TooManyRequests):
+        outbox.put_fetch(fetches[0])
+    for fetch in fetches:
+        assert outbox.peek_fetch() == fetch
+        outbox.drop_fetch()
+    assert outbox.peek_fetch() is None
+
+
+def test_a_client_has_so_many_connections_and_no_more():
+    sessions = Sessions()
+    for number in range(MOST_CONNECTIONS_OF_ONE):
+        opened(sessions, b"%d" % number, "a", 0.0)
+    with pytest.raises(TooManyRequests):
+        opened(sessions, b"one more", "a", 0.0)
+    assert opened(sessions, b"0", "a", 0.0) is not None
+    assert opened(sessions, b"another's", "b", 0.0) is not None
+
+
+@define
+class Frame:
+    done: bool = False
+
+
+def test_no_big_frame_follows_until_the_client_has_read():
+    in_flight = InFlight()
+    frames = [Frame(), Frame()]
+    in_flight.add(frames[0], MOST_BYTES - 1)
+    assert not in_flight.full
+    in_flight.add(frames[1], 1)
+    assert in_flight.full
+    frames[0].done = True
+    assert not in_flight.full

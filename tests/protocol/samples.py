@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from kiss3d_protocol.fetching import Chunk, Fetch, FetchFailed, GetResults, JobResult
 from kiss3d_protocol.messages import (
     Attach,
     BundleOffer,
@@ -170,6 +171,16 @@ def report() -> JobReport:
     )
 
 
+def chunk(job: str = JOB) -> tuple[Chunk, list[Blob]]:
+    writer = BlobWriter()
+    return Chunk(job, "ab" * 32, 65_536, 70_000, writer.piece(b"the end of it")), writer.blobs
+
+
+def result(job: str = JOB) -> tuple[JobResult, list[Blob]]:
+    writer = BlobWriter()
+    return JobResult(job, 0, 2, "final", _mesh(writer), 1), writer.blobs
+
+
 def client_samples() -> list[Sample]:
     return [
         (Hello(PROTOCOL_VERSION, "blender/0.1.0"), ()),
@@ -180,6 +191,8 @@ def client_samples() -> list[Sample]:
         (ListJobs(5), ()),
         (Choose(JOB, (0, 2)), ()),
         (GetReport(JOB), ()),
+        (GetResults(JOB), ()),
+        (Fetch(JOB, "ab" * 32, 65_536, 32_768), ()),
         (ListModels(), ()),
         (PullModels("fast", ("flux-schnell",)), ()),
         (CancelPull(), ()),
@@ -209,6 +222,9 @@ def server_samples() -> list[Sample]:
         (Refused("submit", JOB, "job.conflict", "It is another job.", "Use another id."), ()),
         (JobList((summary,)), ()),
         report_files(),
+        result(),
+        chunk(),
+        (FetchFailed(JOB, "ab" * 32, "job.artifact_lost", "It is gone.", "Run the job again."), ()),
         (ModelList((model(),), ("flux-schnell",)), ()),
         (PullProgress("download", "flux-schnell", "flux.safetensors", 200, 17_200, 1024.5, 16.25), ()),
         (PullFinished(("flux-schnell",)), ()),

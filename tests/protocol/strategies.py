@@ -6,12 +6,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from kiss3d_protocol import fetching
 from kiss3d_protocol import messages as m
 from kiss3d_protocol import models as model_messages
 from kiss3d_protocol.params import FACES_RANGE, MAX_BUNDLES, MAX_SEED, TEXTURE_SIZES, GenerateParams
 from kiss3d_protocol.payloads import (
     BACKEND_IMAGE_TYPES,
     IMAGE_TYPES,
+    MAX_BLOB_TO_CLIENT,
     Blob,
     BlobWriter,
     FileRef,
@@ -31,7 +33,7 @@ fractions = st.floats(0, 1)
 counts = st.integers(0, 2**63 - 1)
 sha256s = st.binary(min_size=32, max_size=32).map(bytes.hex)
 keys = st.binary(min_size=32, max_size=32).map(key_from_bytes)
-short_names = names.filter(lambda text: len(text) <= 64)
+short_names = st.text(max_size=12) | st.just("é" * 64)
 params = st.builds(
     GenerateParams,
     preset=short_names,
@@ -183,6 +185,23 @@ def report_files(draw: st.DrawFn) -> tuple[m.ReportFiles, list[Blob]]:
     return m.ReportFiles(draw(jobs), *refs), [data, page]
 
 
+@st.composite
+def chunks(draw: st.DrawFn) -> tuple[fetching.Chunk, list[Blob]]:
+    writer = BlobWriter()
+    piece = writer.piece(draw(st.binary(max_size=20)))
+    total = draw(st.integers(0, MAX_BLOB_TO_CLIENT))
+    return fetching.Chunk(draw(jobs), draw(sha256s), draw(counts), total, piece), writer.blobs
+
+
+@st.composite
+def results(draw: st.DrawFn) -> tuple[fetching.JobResult, list[Blob]]:
+    writer = BlobWriter()
+    mesh = _mesh(draw, writer)
+    qualities: list[m.Quality] = ["coarse", "refined", "final"]
+    places = draw(counts), draw(st.integers(1, 9))
+    return fetching.JobResult(draw(jobs), *places, draw(st.sampled_from(qualities)), mesh, draw(counts)), writer.blobs
+
+
 def _event_fields() -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({"job": jobs, "number": counts, "time": floats})
 
@@ -204,6 +223,8 @@ CLIENT = {
     m.ListJobs: _alone(st.builds(m.ListJobs, st.integers(1, m.MAX_LISTED_JOBS))),
     m.Choose: _alone(st.builds(m.Choose, jobs, st.lists(counts, max_size=MAX_BUNDLES).map(tuple))),
     m.GetReport: _alone(st.builds(m.GetReport, jobs)),
+    fetching.GetResults: _alone(st.builds(fetching.GetResults, jobs)),
+    fetching.Fetch: _alone(st.builds(fetching.Fetch, jobs, sha256s, counts, st.integers(1, fetching.MAX_CHUNK))),
     m.ListModels: _alone(st.just(m.ListModels())),
     m.PullModels: _alone(st.builds(m.PullModels, st.none() | short_names, models)),
     m.CancelPull: _alone(st.just(m.CancelPull())),
@@ -215,6 +236,9 @@ SERVER = {
     m.Refused: _alone(st.builds(m.Refused, names, st.none() | jobs, names, texts, texts)),
     m.JobList: _alone(st.builds(m.JobList, st.lists(summaries, max_size=2).map(tuple))),
     m.ReportFiles: report_files(),
+    fetching.JobResult: results(),
+    fetching.Chunk: chunks(),
+    fetching.FetchFailed: _alone(st.builds(fetching.FetchFailed, jobs, sha256s, names, texts, texts)),
     m.ModelList: _alone(st.builds(m.ModelList, st.lists(model_infos, max_size=2).map(tuple), models)),
     m.PullProgress: _alone(
         st.builds(

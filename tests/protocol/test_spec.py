@@ -38,6 +38,7 @@ PARTS: dict[str, type] = {
     "image": payloads.ImageRef,
     "array": payloads.ArrayRef,
     "file": payloads.FileRef,
+    "piece": payloads.PieceRef,
     "mesh": payloads.MeshRef,
 }
 CLASSES: dict[str, type] = {tag: cls for cls, tag in TAGS.items()} | PARTS

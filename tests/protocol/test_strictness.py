@@ -12,7 +12,19 @@ import msgpack
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.protocol.samples import JOB, PICTURE, client_samples, mesh_ready, preview, server_samples, submit, welcome
+from tests.protocol.samples import (
+    JOB,
+    PICTURE,
+    chunk,
+    client_samples,
+    mesh_ready,
+    preview,
+    report_files,
+    result,
+    server_samples,
+    submit,
+    welcome,
+)
 
 from kiss3d_protocol import framing
 from kiss3d_protocol.errors import MessageMalformed, MessageTooLarge, ProtocolError, ProtocolVersionMismatch
@@ -141,7 +153,7 @@ def test_a_missing_key_is_refused_unless_it_has_a_default(sample: Any) -> None:
         without = _replaced(fields, tuple(parents), shorter) if parents else shorter
         has_default = key in {"number", "time", "remedy", "reason", "missing_models", "eta_seconds", "after", "limit"}
         has_default |= key in {"error", "recipe", "bytes_to_get", "waiting", "bundle", "local", "pulling", "entries"}
-        has_default |= key == "admin"
+        has_default |= key in {"admin", "text"}
         has_default |= parents == ["params"] or (key == "preset" and not parents)
         has_default &= (key, TAGS[type(message)]) not in {("entries", "pull_finished"), ("recipe", "finished")}
         if has_default:
@@ -316,9 +328,18 @@ def test_a_blob_of_another_length_or_content_is_refused() -> None:
     message, blobs = mesh_ready()
     for index in range(len(blobs)):
         changed = bytes([blobs[index][0] ^ 1]) + bytes(blobs[index][1:])
-        for wrong in (changed, bytes(blobs[index]) + b"\0", bytes(blobs[index][:-1]), b""):
+        for wrong in (changed, bytes(blobs[index]) + b"\0", bytes(blobs[index][:-1])):
             with pytest.raises(MessageMalformed):
                 decode_server([*encode(message)[:2], *blobs[:index], wrong, *blobs[index + 1 :]])
+
+
+def test_an_empty_frame_stands_for_a_blob_of_a_result_only() -> None:
+    for message, blobs in (mesh_ready(), result(), preview()):
+        frames = encode(message, [b""] * len(blobs))
+        assert decode_server(frames)[1] == [b""] * len(blobs)
+    for message, blobs in (submit(), report_files(), chunk()):
+        with pytest.raises(MessageMalformed):
+            decode(fields_of(message), [b"", *blobs[1:]], decoder_for(message))
 
 
 def test_a_wrong_length_is_seen_before_anything_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from kiss3d_backend.broker.admission import Admission
 from kiss3d_backend.broker.outbox import Letter
+from kiss3d_backend.broker.places import Places
 from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.recorder import Recorder
+from kiss3d_backend.broker.results import Results
 from kiss3d_backend.broker.sessions import Session, Sessions
 from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_backend.clients.registry import Pairing
@@ -30,8 +32,10 @@ from kiss3d_protocol.errors import (
     JobNotEnded,
     JobNotWaiting,
     Kiss3DError,
+    MessageTooLarge,
     PairingRefused,
 )
+from kiss3d_protocol.fetching import Fetch, GetResults
 from kiss3d_protocol.framing import decode_client, peek, version_mismatch
 from kiss3d_protocol.inputs import check_inputs
 from kiss3d_protocol.messages import (
@@ -88,7 +92,9 @@ class Broker:
         check_submit: Callable[[Submit, Sequence[Blob]], object],
     ) -> None:
         self.sessions = sessions
+        self.results = Results(book)
         self._book = book
+        self._places = Places(book.positions)
         self._reports = reports
         self._supervisor = supervisor
         self._recorder = Recorder(book, keeper.reserve, supervisor.cancel)
@@ -147,6 +153,7 @@ class Broker:
         self._publish(self._recorder.tick())
         self._pulls.tick()
         self._start_next()
+        self._publish(self._places.due(now))
         if self._admission.has_changed():
             self._part_with_revoked()
         for session in self.sessions.expire(now):
@@ -180,12 +187,15 @@ class Broker:
             case Attach():
                 self._attach(session, message)
             case ListJobs():
-                jobs = tuple(record.summary() for record in self._book.summaries(message.limit, session.owner))
-                session.outbox.put(Letter(JobList(jobs)))
+                self._list(session, message.limit)
             case Choose():
                 self._choose(session, message)
             case GetReport():
                 self._report(session, message.job)
+            case GetResults():
+                self.results.send_meshes(session, message.job)
+            case Fetch():
+                self.results.ask_chunk(session, message)
             case ListModels():
                 session.outbox.put(Letter(ModelList(model_infos(self._data_dir), self._pulls.entries)))
             case PullModels():
@@ -208,12 +218,15 @@ class Broker:
             return
         _log.info("job %s: accepted from %s (%s)", submit.job, session.owner.name, session.client)
         self._publish(posted)
+        # Jobs of others may come behind this one now.
+        self._places.change()
         self._start_next()
 
     def _cancel(self, job: str) -> None:
         posted = self._book.cancel_waiting(job)
         if posted:
-            self._publish([*posted, *self._book.positions()])
+            self._publish(posted)
+            self._places.change()
         else:
             # A job that has ended stays as it is.
             self._supervisor.cancel(job)
@@ -226,6 +239,17 @@ class Broker:
         if progress is not None:
             session.outbox.put(Letter(progress))
         session.follows.add(attach.job)
+
+    def _list(self, session: Session, limit: int) -> None:
+        jobs = tuple(record.summary() for record in self._book.summaries(limit, session.owner))
+        while True:
+            try:
+                session.outbox.put(Letter(JobList(jobs)))
+            except MessageTooLarge:
+                # Jobs with long names; the newest are what is wanted most.
+                jobs = jobs[: len(jobs) // 2]
+            else:
+                return
 
     def _choose(self, session: Session, choose: Choose) -> None:
         if self._book.get(choose.job, session.owner).ended:
@@ -277,7 +301,7 @@ class Broker:
             self._publish(self._recorder.record(Posted(failed)))
             return
         self._supervisor.run(StartJob(record.job, record.params, record.inputs))
-        self._publish(self._book.positions())
+        self._places.change()
 
     def _take(self, told: Sequence[WorkerEvent | Interrupted]) -> None:
         for each in told:

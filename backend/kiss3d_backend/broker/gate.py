@@ -18,8 +18,14 @@ from kiss3d_protocol.framing import MAX_BLOB_TO_SERVER, MAX_FRAMES
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.security import KeyPair, secure_backend
 
-UNREAD_MESSAGES = 8
+UNREAD_MESSAGES = 32
 """Messages that the socket holds for a client that does not read; the rest waits in its outbox, coalesced."""
+
+HANDSHAKE_SECONDS = 5.0
+"""Who has not proved a key by then is cut off."""
+
+KEEPALIVE_SECONDS = 30
+"""A connection whose other end has gone without a word is given up after four of these."""
 
 LETTERS_IN_LOG = 8
 
@@ -45,6 +51,7 @@ class Gate:
         keys: KeyPair,
         allows: Callable[[str], bool],
         name_of: Callable[[str], str | None] = lambda key: None,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
     ) -> None:
         self._name_of = name_of
         self._refusals = RefusalLog()
@@ -55,8 +62,11 @@ class Gate:
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._router.setsockopt(zmq.MAXMSGSIZE, MAX_BLOB_TO_SERVER)
         self._router.setsockopt(zmq.SNDHWM, UNREAD_MESSAGES)
-        self._router.setsockopt(zmq.HANDSHAKE_IVL, 5000)
+        self._router.setsockopt(zmq.HANDSHAKE_IVL, int(1000 * handshake_seconds))
         self._router.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        self._router.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_SECONDS)
+        self._router.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_SECONDS)
+        self._router.setsockopt(zmq.TCP_KEEPALIVE_CNT, 3)
         self._router.setsockopt(zmq.IPV6, int(bind.host.startswith("[")))
         secure_backend(self._router, keys)
         self._failures = self._router.get_monitor_socket(zmq.Event.HANDSHAKE_FAILED_PROTOCOL)
@@ -103,9 +113,20 @@ class Gate:
                 return Arrival(connection, key, frames)
             self.refuse(key, "with a connection name of its own")
 
-    def send(self, connection: bytes, frames: Sequence[Blob]) -> None:
-        """Raises :class:`zmq.Again` while the client does not read, another :class:`zmq.ZMQError` when it has gone."""
-        self._router.send_multipart([connection, *frames], zmq.DONTWAIT, copy=False)
+    def send(self, connection: bytes, frames: Sequence[Blob]) -> list[tuple[zmq.MessageTracker, int]]:
+        """Returns for each frame that is not copied what tells of its departure, and its length.
+
+        Raises :class:`zmq.Again` while the client does not read, another :class:`zmq.ZMQError` when it has gone.
+        """
+        self._router.send(connection, zmq.DONTWAIT | zmq.SNDMORE)
+        sent: list[tuple[zmq.MessageTracker, int]] = []
+        for left, frame in zip(reversed(range(len(frames))), frames, strict=True):
+            more = zmq.SNDMORE if left else 0
+            tracker = self._router.send(frame, zmq.DONTWAIT | more, copy=False, track=True)
+            size = memoryview(frame).nbytes
+            if size >= zmq.COPY_THRESHOLD:
+                sent.append((tracker, size))
+        return sent
 
     def refuse(self, key: str, why: str) -> None:
         """Notes a message that was dropped without an answer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kiss3d_backend.broker.outbox import Letter
 from kiss3d_protocol.errors import ArtifactLost
+from kiss3d_protocol.fetching import JobResult
 from kiss3d_protocol.framing import unpack_map
 from kiss3d_protocol.messages import TAGS, Event, Refused, ReportFiles, ServerMessage, WarningRaised
 
@@ -20,6 +21,8 @@ def instead_of_lost(letter: Letter) -> ServerMessage:
         job, number, time = content.job, content.number, content.time
     elif isinstance(content, ReportFiles):
         return Refused("get_report", content.job, _LOST.code, _LOST.message, _LOST.remedy)
+    elif isinstance(content, JobResult):
+        return Refused("get_results", content.job, _LOST.code, _LOST.message, _LOST.remedy)
     else:
         raise AssertionError(f"a {TAGS[type(content)]} names nothing that could be lost")
     return WarningRaised(job=job, number=number, time=time, code=_LOST.code, message=_LOST.message, remedy=_LOST.remedy)

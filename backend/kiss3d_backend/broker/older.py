@@ -62,5 +62,5 @@ def _event(letter: Letter, wanted: type[E]) -> E | None:
     """The content as an event of that class, or None when it is another message."""
     if not isinstance(letter.content, bytes):
         return letter.content if isinstance(letter.content, wanted) else None
-    fields = unpack_map(letter.content)
+    fields = unpack_map(letter.envelope)
     return structure(fields, wanted) if fields["type"] == TAGS[wanted] else None

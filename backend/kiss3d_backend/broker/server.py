@@ -21,17 +21,16 @@ from attrs import field, frozen
 from kiss3d_backend import __version__
 from kiss3d_backend.broker.admission import Admission
 from kiss3d_backend.broker.broker import Broker, KeyUnknown
+from kiss3d_backend.broker.delivery import Delivery
 from kiss3d_backend.broker.gate import Gate
-from kiss3d_backend.broker.lost import instead_of_lost
-from kiss3d_backend.broker.outbox import Letter
 from kiss3d_backend.broker.pulls import Pulls
-from kiss3d_backend.broker.sessions import Session, Sessions
+from kiss3d_backend.broker.sessions import Sessions
 from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DEFAULT_RECIPES, DataDir, WorkerLimits
 from kiss3d_backend.devices.probe import probe_device
 from kiss3d_backend.disk import DISK_ERRORS
 from kiss3d_backend.jobs.artifacts import Artifacts
-from kiss3d_backend.jobs.book import JobBook, JobEnd, load_blobs
+from kiss3d_backend.jobs.book import JobBook, JobEnd
 from kiss3d_backend.jobs.instances import alive, is_dead
 from kiss3d_backend.jobs.keeper import Keeper
 from kiss3d_backend.jobs.store import JobRecord, JobStore
@@ -41,8 +40,8 @@ from kiss3d_backend.models.pull_process import PullNotice, PullProcess, pull_com
 from kiss3d_backend.reports.folder import ReportFolder
 from kiss3d_backend.worker.supervisor import Notice, Supervisor
 from kiss3d_protocol.address import Address
-from kiss3d_protocol.errors import ArtifactLost, BindRefused
-from kiss3d_protocol.framing import MAGIC, encode
+from kiss3d_protocol.errors import BindRefused
+from kiss3d_protocol.framing import encode
 from kiss3d_protocol.key_files import backend_keys
 from kiss3d_protocol.messages import Submit, Welcome
 from kiss3d_protocol.payloads import Blob
@@ -51,7 +50,6 @@ from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_VERSION
 _log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
-RETRY_SECONDS = 0.02
 INTAKE = "kiss3d_backend.intake.submit"
 
 
@@ -164,6 +162,7 @@ class _Server:
             lambda: make_welcome(instance, root),
             _check_submit,
         )
+        self._delivery = Delivery(gate, self._broker.sessions, self._broker.results, book.artifacts)
 
     def run(self, stop: threading.Event) -> None:
         poller = zmq.Poller()
@@ -173,9 +172,9 @@ class _Server:
         # Needed at the first submit; loaded now, while the worker starts, it delays neither that nor readiness.
         importlib.import_module(INTAKE)
         self._keeper.sweep()
-        unsent = False
+        pause: float | None = None
         while not stop.is_set():
-            ready = dict(poller.poll(int(1000 * (RETRY_SECONDS if unsent else TICK_SECONDS))))
+            ready = dict(poller.poll(int(1000 * (TICK_SECONDS if pause is None else pause))))
             if self._bell.socket in ready:
                 self._bell.silence()
             self._gate.attend()
@@ -184,7 +183,7 @@ class _Server:
                 self._broker.hear(self._notices.get_nowait())
             self._broker.tick(time.monotonic())
             self._keeper.tick()
-            unsent = self._send_all()
+            pause = self._delivery.send_all()
 
     def close(self) -> None:
         self._pulls.close()
@@ -218,37 +217,6 @@ class _Server:
             if answer is not None:
                 with contextlib.suppress(zmq.ZMQError):
                     self._gate.send(arrival.connection, encode(answer))
-
-    def _send_all(self) -> bool:
-        """Sends what clients can take; True when something has to wait."""
-        waiting = False
-        for session in self._broker.sessions:
-            waiting |= self._send_to(session)
-        return waiting
-
-    def _send_to(self, session: Session) -> bool:
-        while (letter := session.outbox.peek()) is not None:
-            try:
-                self._gate.send(session.identity, self._frames(letter))
-            except zmq.Again:
-                return True
-            except zmq.ZMQError as error:
-                _log.info("client %s cannot be reached (%s)", session.client, error)
-                self._broker.sessions.close(session)
-                return False
-            session.outbox.drop()
-        return False
-
-    def _frames(self, letter: Letter) -> list[Blob]:
-        try:
-            blobs = load_blobs(self._book.artifacts, letter.artifacts)
-            blobs += [path.read_bytes() for path in letter.files]
-        except (ArtifactLost, OSError) as error:
-            _log.error("%s", error)
-            return encode(instead_of_lost(letter))
-        if isinstance(letter.content, bytes):
-            return [MAGIC, letter.content, *blobs]
-        return encode(letter.content, blobs)
 
 
 class _Bell:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 from attrs import define, field
 
+from kiss3d_backend.broker.in_flight import InFlight
 from kiss3d_backend.broker.older import in_older_words
 from kiss3d_backend.broker.outbox import Letter, Outbox
 from kiss3d_backend.clients.identity import ClientIdentity
+from kiss3d_protocol.errors import TooManyRequests
 from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_MINOR
 
 FORGOTTEN_AFTER_HEARTBEATS = 10
+MOST_CONNECTIONS_OF_ONE = 64
 
 
 @define(eq=False)
@@ -30,6 +33,7 @@ class Session:
     outbox: Outbox = field(factory=Outbox)
     follows: set[str] = field(factory=set[str])
     follows_pull: bool = False
+    in_flight: InFlight = field(factory=InFlight)
 
     def post(self, letter: Letter) -> None:
         """Puts a letter into the outbox, in words that the client knows."""
@@ -59,9 +63,11 @@ class Sessions:
         key: str,
         owner: ClientIdentity,
     ) -> Session:
-        """A client said hello. Saying it again keeps what it follows."""
+        """A client said hello. Saying it again keeps what it follows. Raises :class:`TooManyRequests`."""
         session = self._by_identity.get(identity)
         if session is None:
+            if sum(other.owner.id == owner.id for other in self) >= MOST_CONNECTIONS_OF_ONE:
+                raise TooManyRequests(f"This client has {MOST_CONNECTIONS_OF_ONE} connections already.")
             session = self._by_identity[identity] = Session(identity, client, now, key, owner)
         session.last_heard, session.minor = now, minor
         return session

@@ -66,6 +66,18 @@ class Artifacts:
         except OSError:
             return 0
 
+    def read_part(self, sha256: str, offset: int, length: int) -> tuple[bytes, int]:
+        """At most ``length`` bytes of the blob from ``offset`` on, and the length of it all.
+
+        Raises :class:`ArtifactLost` when it is gone. Whoever puts the parts together looks whether they are sound.
+        """
+        try:
+            with self.path(sha256).open("rb") as file:
+                file.seek(offset)
+                return file.read(length), os.fstat(file.fileno()).st_size
+        except OSError as error:
+            raise ArtifactLost("A part of this job is no longer on the backend's disk.") from error
+
     def discard(self, sha256: str) -> bool:
         """Deletes a blob that no job names; False when it was written a moment ago and has to be asked about again."""
         path = self.path(sha256)

@@ -79,7 +79,8 @@ class JobBook:
     def submit(self, submit: Submit, blobs: Sequence[Blob], owner: ClientIdentity = OWNER) -> list[Posted]:
         """Accepts a job of ``owner`` once; nothing is posted for one that is known already.
 
-        Raises :class:`JobConflict` for a known id with other content or of somebody else, and :class:`QueueFull`.
+        Raises :class:`JobConflict` for a known id with other content or of somebody else, :class:`QueueFull`
+        and :class:`TooManyJobs`.
         """
         known = self.store.find(submit.job)
         if known is not None:
@@ -87,7 +88,7 @@ class JobBook:
             if known.owner != owner.id or not same:
                 raise JobConflict("This job id is in use for another picture or other settings.")
             return []
-        self._queue.check_room()
+        self._queue.check_room(owner.id)
         inputs = store_inputs(submit, blobs, self.artifacts)
         now = self._clock()
         record = JobRecord(
@@ -109,9 +110,9 @@ class JobBook:
         )
         with self.store.transaction():
             self.store.add(record)
-            place = len(self._interrupted) + len(self._queue)
+            place = len(self._interrupted) + self._queue.place_of_next(owner.id)
             posted = self._number(Posted(Queued(job=submit.job, position=place)))
-        self._queue.add(submit.job)
+        self._queue.add(submit.job, owner.id)
         return [posted]
 
     def take_next(self) -> JobRecord | None:
@@ -204,7 +205,7 @@ class JobBook:
             if record.state == "running":
                 self.interrupted(record.job, WorkerDied("The backend was stopped in the middle of the job."))
             else:
-                self._queue.add(record.job)
+                self._queue.add(record.job, record.owner)
 
     def interrupted(self, job: str, why: Kiss3DError) -> list[Posted]:
         """The job's worker or backend has died: it goes on next, from the last step that was kept, or is failed when
@@ -239,8 +240,3 @@ class JobBook:
         envelope = bytes(encode(event)[1])
         self.store.add_event(event.job, StoredEvent(number, envelope, posted.artifacts))
         return Posted(event, posted.artifacts)
-
-
-def load_blobs(artifacts: Artifacts, names: Sequence[str]) -> list[bytes]:
-    """The blobs of an event. Raises :class:`ArtifactLost`."""
-    return [artifacts.read(name) for name in names]

@@ -313,6 +313,15 @@ class JobStore:
         rows = [(job, name) for name in names]
         self._db.executemany("INSERT OR IGNORE INTO blobs (job, sha256) VALUES (?, ?)", rows)
 
+    def refers_to(self, job: str, artifact: str) -> bool:
+        """Whether an event of the job has this artifact among its blobs."""
+        row = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM events, json_each(events.artifacts) AS named "
+            "WHERE events.job = ? AND named.value = ?)",
+            (job, artifact),
+        ).fetchone()
+        return bool(row[0])
+
 
 def job_unknown() -> JobUnknown:
     """The error for a job that is not there, or not for whoever asks."""

@@ -18,7 +18,8 @@ class Transport(Protocol):
     def receive(self, timeout: float) -> list[Blob] | None:
         """The next message, or None after ``timeout`` seconds or a :meth:`wake`.
 
-        Raises a :class:`ConnectionFailed` each time that the other side has turned this one away; it tries again.
+        Raises :class:`ConnectionLost` when the connection has ended, and another :class:`ConnectionFailed` each time
+        that the other side has turned this one away; it tries again.
         """
         ...
 

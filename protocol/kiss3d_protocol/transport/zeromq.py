@@ -12,13 +12,15 @@ from zmq.utils.monitor import recv_monitor_message
 
 from kiss3d_protocol.address import Address
 from kiss3d_protocol.diagnose import not_encrypted
-from kiss3d_protocol.errors import AddressInvalid, ConnectionFailed, KeyRefused
+from kiss3d_protocol.errors import AddressInvalid, ConnectionFailed, ConnectionLost, KeyRefused
 from kiss3d_protocol.framing import MAX_BLOB_TO_CLIENT
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.security import ConnectionKeys, secure_client
 
 LINGER_MS = 500
 ZERO_COPY_FROM = 1 << 16
+ALIVE_EVERY_MS = 2000
+DEAD_AFTER_MS = 8000
 AGAIN_SECONDS = 2.0
 """From a handshake that was refused to the next one: ZeroMQ itself gives up after such a refusal."""
 
@@ -39,11 +41,14 @@ class ZeroMQTransport:
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
         self._socket.setsockopt(zmq.CONNECT_TIMEOUT, 5000)
         self._socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
-        self._socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        # A connection of which one half has died is given up by both sides: the session's own words would not end it.
+        self._socket.setsockopt(zmq.HEARTBEAT_IVL, ALIVE_EVERY_MS)
+        self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_AFTER_MS)
+        self._socket.setsockopt(zmq.HEARTBEAT_TTL, 2 * DEAD_AFTER_MS)
         self._socket.setsockopt(zmq.IPV6, int(address.host.startswith("[")))
         secure_client(self._socket, keys)
-        refusals = zmq.Event.HANDSHAKE_FAILED_AUTH | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
-        self._monitor = self._socket.get_monitor_socket(refusals)
+        troubles = zmq.Event.HANDSHAKE_FAILED_AUTH | zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.DISCONNECTED
+        self._monitor = self._socket.get_monitor_socket(troubles)
         self._connect_again: float | None = None
         try:
             self._socket.connect(str(address))
@@ -68,8 +73,8 @@ class ZeroMQTransport:
         if self._wake_reader.fileno() in ready:
             with contextlib.suppress(BlockingIOError):
                 self._wake_reader.recv(4096)
-        if self._monitor in ready and (refusal := self._refusal()) is not None:
-            raise refusal
+        if self._monitor in ready and (trouble := self._trouble()) is not None:
+            raise trouble
         if self._socket not in ready:
             return None
         frames = self._socket.recv_multipart(copy=False)
@@ -91,9 +96,12 @@ class ZeroMQTransport:
         self._socket.close(linger=linger)
         self._context.term()
 
-    def _refusal(self) -> ConnectionFailed | None:
+    def _trouble(self) -> ConnectionFailed | None:
         event = recv_monitor_message(self._monitor)
-        # After each of these events ZeroMQ has given the connection up for good.
+        if event["event"] == zmq.Event.DISCONNECTED:
+            # ZeroMQ connects again by itself.
+            return ConnectionLost(f"The connection to {self._address} was lost.")
+        # After each of the others ZeroMQ has given the connection up for good.
         self._connect_again = time.monotonic() + AGAIN_SECONDS
         if event["event"] == zmq.Event.HANDSHAKE_FAILED_AUTH:
             return KeyRefused(f"The backend at {self._address} does not know the key of this computer (any more).")
