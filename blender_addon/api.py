@@ -194,7 +194,10 @@ def submit(
 
 
 def shutdown() -> None:
-    """Ends all connections, their unfinished jobs and the local backend; the next job starts them again."""
+    """Ends all connections, and the local backend with its jobs; the next job starts them again.
+
+    What other backends are doing goes on.
+    """
     blender_session.stop()
     blender_session.start()
 

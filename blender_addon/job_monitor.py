@@ -17,7 +17,7 @@ from kiss3d_protocol.messages import MeshReady, Refused, ReportFiles
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.session import News, Received
 
-from .connection import BackendTarget, Connection
+from .connection import BackendTarget, Connection, LocalTarget
 from .importer.arrays import MeshArrays, read_mesh
 from .importer.recipe import make_recipe, with_report
 from .job import ArrivedMesh, Job
@@ -211,11 +211,15 @@ class JobMonitor:
                 self.disconnect(backend)
 
     def shut_down(self) -> None:
-        """Closes everything and waits for it; half-made results leave the scene."""
+        """Closes everything and waits for it; half-made results leave the scene.
+
+        Jobs end with a local backend; on another machine they go on, and can be brought back.
+        """
         for job in self.jobs.values():
             if not job.settled and not job.state.ended:
                 self._set(job, failed(job.state, JobCancelled(f"'{job.state.name}' was cancelled.")))
-                job.connection.cancel(job.id)
+                if isinstance(job.backend, LocalTarget):
+                    job.connection.cancel(job.id)
             if not job.settled:
                 self._settle(job)
         for connection in self.connections.values():

@@ -221,17 +221,19 @@ def test_two_jobs_one_after_the_other(bench: Bench) -> None:
         bench.until(lambda: first.settled and second.settled)
 
 
-def test_shutting_down_takes_half_made_results_out_and_tells_the_backend(bench: Bench) -> None:
+def test_shutting_down_takes_half_made_results_out_and_the_job_goes_on(bench: Bench) -> None:
     with ScriptedBackend(default=coarse_then_wait) as backend:
         job = bench.submit(backend.address)
         bench.until(lambda: job.placed == "coarse")
         bench.monitor.shut_down()
         assert bench.scene.of(job) == ["place coarse", "remove"]
         assert not [one for one in threading.enumerate() if one.name == "kiss3d-client"]
-        deadline = time.monotonic() + 5
-        while backend.cancels != [job.id]:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        target = AddressTarget(backend.address)
+        again = bench.monitor.follow(target, Target(job=job.id), job.params, job.recipe)
+        bench.until(lambda: again.placed == "coarse")
+        assert backend.cancels == [], "it was not stopped in between"
+        bench.monitor.cancel(again)
+        bench.until(lambda: again.settled)
 
 
 # -- waiting ------------------------------------------------------------------------------------------------

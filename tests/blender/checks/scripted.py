@@ -691,7 +691,20 @@ def check_disabled_in_mid_job_leaves_nothing_behind():
     assert not [name for name in dir(bpy.types) if name.startswith("KISS3D_")]
     assert not hasattr(bpy.types, "Kiss3DSceneSettings")
     inside.enable()
-    assert counts(generate("plain")) == FINAL
+    from bl_ext.user_default.kiss3d import blender_session
+    from bl_ext.user_default.kiss3d.connection import AddressTarget
+    from bl_ext.user_default.kiss3d.importer.target import Target
+
+    from kiss3d_protocol.params import GenerateParams
+
+    # What a backend of its own does goes on, and is found again, as by a Blender that was started anew.
+    monitor = blender_session.monitor()
+    target = Target.in_scene(job.id, "forever", 1.0, bpy.context.scene, None)
+    found = monitor.follow(AddressTarget(ADDRESS), target, GenerateParams(), {"job": job.id})
+    until(lambda: (monitor.poll(), found.placed)[1])
+    monitor.cancel(found)
+    until(lambda: (monitor.poll(), found.settled)[1])
+    assert data_counts() == before and counts(generate("plain")) == FINAL
 
 
 inside.install(ZIP)
