@@ -21,7 +21,8 @@ _NEAREST = 1e-4
 class Frame:
     """Settings of a Blender camera with a square picture. ``lens`` in millimetres for a sensor of
     :data:`SENSOR_WIDTH`, None for an orthographic camera; ``ortho_scale`` in scene units, 0 for a perspective one;
-    ``shift_x`` and ``shift_y`` in widths of the picture. ``near`` and ``far``: distances between which all is seen."""
+    ``shift_x`` and ``shift_y`` in widths of the picture. ``near`` and ``far``: positive distances between which all is
+    seen, once the camera has been moved backwards by ``back``, which changes nothing in an orthographic picture."""
 
     lens: float | None
     ortho_scale: float
@@ -29,13 +30,14 @@ class Frame:
     shift_y: float
     near: float
     far: float
+    back: float = 0.0
 
 
 def frame(points: npt.NDArray[np.float64], *, perspective: bool) -> Frame:
     """What a camera has to be set to for all ``points`` (N, 3) to be seen, as large as they can be.
 
-    ``points`` in the camera's frame: x right, y up, z backwards. Their perspective stays as it is: the camera is not
-    moved. Raises :class:`ParamsInvalid` when there are none, or when some are not in front of a perspective camera.
+    ``points`` in the camera's frame: x right, y up, z backwards. Their perspective stays as it is. Raises
+    :class:`ParamsInvalid` when there are none, or when some are not in front of a perspective camera.
     """
     if not len(points):
         raise ParamsInvalid("The selected objects have no extent.", "Select objects that can be rendered.")
@@ -48,13 +50,8 @@ def frame(points: npt.NDArray[np.float64], *, perspective: bool) -> Frame:
     low, high = seen.min(axis=0), seen.max(axis=0)
     width = max(float((high - low).max()), 1e-6) / (1 - 2 * MARGIN)
     shift_x, shift_y = ((low + high) / 2 / width).tolist()
-    depth = float(away.max() - away.min()) + width
-    near = max(float(away.min()) * 0.5, _NEAREST) if perspective else float(away.min()) - depth
-    return Frame(
-        SENSOR_WIDTH / width if perspective else None,
-        0.0 if perspective else width,
-        shift_x,
-        shift_y,
-        near,
-        float(away.max()) + depth,
-    )
+    nearest, farthest = float(away.min()), float(away.max())
+    if perspective:
+        return Frame(SENSOR_WIDTH / width, 0.0, shift_x, shift_y, nearest / 2, 2 * farthest)
+    # Blender's cameras see nothing that is behind them.
+    return Frame(None, width, shift_x, shift_y, width / 2, 2 * width + farthest - nearest, width - nearest)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import bpy
+import mathutils
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
@@ -72,7 +73,7 @@ def _camera(matrix, shown: Frame, made: list[bpy.types.ID]) -> bpy.types.Object:
     made.append(data)
     eye = bpy.data.objects.new("Kiss3D snapshot", data)
     made.append(eye)
-    eye.matrix_world = matrix
+    eye.matrix_world = matrix @ mathutils.Matrix.Translation((0.0, 0.0, shown.back))
     data.sensor_width = SENSOR_WIDTH
     data.clip_start, data.clip_end = shown.near, shown.far
     data.shift_x, data.shift_y = shown.shift_x, shown.shift_y

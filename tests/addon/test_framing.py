@@ -26,13 +26,18 @@ def test_points_fill_the_picture_but_for_the_margin(perspective: bool) -> None:
     drawn = picture_of(POINTS, shown)
     low, high = drawn.min(axis=0), drawn.max(axis=0)
     assert np.allclose((low + high) / 2, 0.5) and np.isclose((high - low).max(), 1 - 2 * MARGIN)
-    assert shown.near < 5 and shown.far > 9
-    assert (shown.near > 0) is perspective, "an orthographic camera sees what is behind it too"
+    assert_all_are_before_the_camera(POINTS, shown)
+    assert perspective is (shown.back == 0), "a camera with perspective stays where it is"
+
+
+def assert_all_are_before_the_camera(points: np.ndarray, shown: Frame) -> None:
+    away = shown.back - points[:, 2]
+    assert 0 < shown.near < away.min() and away.max() < shown.far
 
 
 def test_points_behind_an_orthographic_eye_are_seen() -> None:
     shown = frame(REACHING_BEHIND, perspective=False)
-    assert shown.near < -2 and shown.far > 2
+    assert_all_are_before_the_camera(REACHING_BEHIND, shown)
 
 
 @pytest.mark.parametrize(("points", "words"), [(REACHING_BEHIND, "behind the eye"), (np.empty((0, 3)), "no extent")])

@@ -351,9 +351,56 @@ def test_file_loaded_in_mid_job_and_places_to_look(
         window.wait_until(f"{JOBS}[0].settled")
         assert window.evaluate("len(bpy.data.objects['lollipop'].data.vertices)") == 24 * 15 + 2
 
+        inputs_that_need_a_window(window, backend)
+
         window.execute("bpy.ops.kiss3d.preferences()")
         window.settle()
         window.screenshot("3-preferences")
         window.execute("bpy.ops.kiss3d.disconnect()")
         window.wait_until(f"not bpy.app.timers.is_registered({SESSION}._tick)")
         assert window.quit() == 0
+
+
+IN_VIEW = """
+import sys
+kiss3d = "bl_ext.user_default.kiss3d."
+sys.modules[kiss3d + "capture.snapshot"].SIZE = 96
+area = next(area for area in bpy.context.screen.areas if area.type == "VIEW_3D")
+region = next(region for region in area.regions if region.type == "WINDOW")
+with bpy.context.temp_override(area=area, region=region):
+    space, settings = bpy.context.space_data, bpy.context.scene.kiss3d
+"""
+
+
+def in_view(window: Window, source: str) -> None:
+    window.execute(IN_VIEW + "".join(f"    {line}\n" for line in source.splitlines()))
+
+
+def inputs_that_need_a_window(window: Window, backend: ScriptedBackend) -> None:
+    """A snapshot of the viewport, from its own eye and in its own light, and the clipboard with a path."""
+    in_view(window, "assert not bpy.ops.kiss3d.generate_from_clipboard.poll()")
+    in_view(
+        window,
+        "cube = bpy.data.objects['Cube']\n"
+        "cube.select_set(True)\n"
+        "bpy.context.view_layer.objects.active = cube\n"
+        "settings.result.place, space.region_3d.view_location = 'VIEW', (1, 2, 3)\n"
+        "space.region_3d.view_rotation, space.region_3d.view_perspective = (0.70711, 0.70711, 0, 0), 'ORTHO'\n"
+        "space.region_3d.update()\n"
+        "space.shading.light, space.shading.color_type, space.shading.single_color = 'FLAT', 'SINGLE', (0, 0, 1)\n"
+        "assert bpy.ops.kiss3d.generate_from_viewport() == {'FINISHED'}",
+    )
+    window.wait_until(f"{JOBS}[-1].settled and 'Cube.001' in bpy.data.objects")
+    assert window.evaluate("list(bpy.data.objects['Cube.001'].location)") == [1, 2, 3]
+    assert window.evaluate("(len(bpy.data.scenes), len(bpy.data.cameras), len(bpy.data.worlds))") == [1, 1, 1]
+    taken = np.array(Image.open(io.BytesIO(backend.submits[-1].picture)), int)
+    inside = taken[..., 3] > 240
+    assert taken.shape == (96, 96, 4) and (taken[0, 0] == (255, 255, 255, 0)).all()
+    assert 0.7 < inside.mean() < 0.85, "from the front a cube is a square, which fills the picture"
+    assert np.abs(taken[inside] - (0, 0, 255, 255)).max() < 30
+
+    window.execute("bpy.context.window_manager.clipboard = '/kiss3d/lollipop.png'")
+    in_view(window, "assert bpy.ops.kiss3d.generate_from_clipboard() == {'FINISHED'}")
+    window.wait_until(f"{JOBS}[-1].settled and 'lollipop.001' in bpy.data.objects")
+    picture = backend.submits[-1]
+    assert picture.submit.name == "lollipop" and Image.open(io.BytesIO(picture.picture)).size[0] > 96
