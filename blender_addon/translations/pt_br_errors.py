@@ -69,6 +69,7 @@ MESSAGES = {
     "The {} {} is not between 0 and {}.": "{} {} não está entre 0 e {}.",
     "The backend finished the job without sending a mesh.": "O backend terminou o trabalho sem enviar uma malha.",
     "The connection to the backend was lost.": "A conexão com o backend foi perdida.",
+    "The connection to {} was lost.": "A conexão com {} foi perdida.",
     "The mesh could not be put into the scene: {}.": "Não foi possível colocar a malha na cena: {}.",
     "'{}' was cancelled.": "'{}' foi cancelado.",
     "'{}' was cancelled when the connection was closed.": "'{}' foi cancelado quando a conexão foi fechada.",
@@ -264,6 +265,9 @@ MEANINGS = {
     "job.unknown": "O backend não conhece este trabalho.",
     "job.conflict": "Já existe outro trabalho com este número.",
     "job.queue_full": "A fila está cheia.",
+    "job.too_many": "Já há trabalhos demais seus na fila.",
+    "job.no_result": "Este trabalho ainda não tem resultado.",
+    "protocol.too_many": "Este computador pediu demais ao backend de uma só vez.",
     "job.not_waiting": "Este trabalho não espera por uma escolha.",
     "job.not_ended": "Este trabalho ainda não terminou.",
     "job.cancelled": "O trabalho foi cancelado.",
@@ -300,6 +304,15 @@ MEANINGS = {
 }
 
 REMEDIES = {
+    "Close programs that are connected to this backend, then try again.": (
+        "Feche programas que estão conectados a este backend e tente de novo."
+    ),
+    "Wait until the job has made a mesh, or choose another job.": (
+        "Espere até que o trabalho tenha feito uma malha, ou escolha outro trabalho."
+    ),
+    "Wait until some of your jobs have finished, or cancel some.": (
+        "Espere até que alguns dos seus trabalhos terminem, ou cancele alguns."
+    ),
     "Free disk space on the backend's machine, or delete jobs there, then try again.": (
         "Libere espaço no disco da máquina do backend, ou apague trabalhos lá, e tente de novo."
     ),
