@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from enum import Enum
-
-from attrs import define, frozen
 
 from kiss3d_protocol.downloads import Downloads
 from kiss3d_protocol.errors import (
@@ -23,9 +20,9 @@ from kiss3d_protocol.errors import (
     error_from_wire,
 )
 from kiss3d_protocol.fetching import Chunk, FetchFailed, GetResults, JobResult
+from kiss3d_protocol.following import FollowedJobs
 from kiss3d_protocol.framing import decode_server, encode, version_mismatch
 from kiss3d_protocol.messages import (
-    TERMINAL_EVENTS,
     Attach,
     Cancel,
     Choose,
@@ -44,57 +41,16 @@ from kiss3d_protocol.messages import (
     Welcome,
 )
 from kiss3d_protocol.models import PULL_ENDS, CancelPull, ListModels, ModelList, PullModels
+from kiss3d_protocol.news import LinkChanged as LinkChanged
+from kiss3d_protocol.news import LinkState as LinkState
+from kiss3d_protocol.news import News as News
+from kiss3d_protocol.news import Received as Received
 from kiss3d_protocol.parts import MemoryParts, Parts
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_MAJOR, PROTOCOL_VERSION, major_of
 
 HELLO_EVERY_SECONDS = 1.0
 LOST_AFTER_HEARTBEATS = 3
-
-
-class LinkState(Enum):
-    """How the connection stands. FAILED is final: the peer will never understand us."""
-
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    LOST = "lost"
-    FAILED = "failed"
-
-
-@frozen
-class LinkChanged:
-    """The connection changed. ``welcome`` is there when connected; ``error`` says why it is not."""
-
-    state: LinkState
-    welcome: Welcome | None = None
-    error: Kiss3DError | None = None
-
-
-@frozen
-class Received:
-    """A message for the user of the client: an event, a refusal, a list or word of a pull, with its blobs."""
-
-    message: ServerMessage
-    blobs: Sequence[Blob] = ()
-
-
-News = LinkChanged | Received
-
-
-@define
-class _Followed:
-    """A job whose events the user wants. ``submit`` is kept until it has been answered.
-
-    ``asked``: missing events have been asked for. ``cancel``: the user wants its end; said again after every loss.
-    ``choice``: what the user chose, said again until an event has answered it.
-    """
-
-    last_number: int
-    submit: Submit | None = None
-    blobs: Sequence[Blob] = ()
-    asked: bool = False
-    cancel: bool = False
-    choice: Choose | None = None
 
 
 class ClientSession:
@@ -110,7 +66,7 @@ class ClientSession:
         self.outgoing: deque[list[Blob]] = deque()
         self.news: deque[News] = deque()
         self._downloads = Downloads(MemoryParts() if parts is None else parts)
-        self._followed: dict[str, _Followed] = {}
+        self._followed = FollowedJobs()
         self._results: dict[str, None] = {}
         self._pulls: list[PullModels] = []
         self._cancel_pull = False
@@ -124,25 +80,22 @@ class ClientSession:
 
     def submit(self, submit: Submit, blobs: Sequence[Blob]) -> None:
         """Makes a job; sent again after a loss until the backend has answered."""
-        self._followed[submit.job] = _Followed(0, submit, blobs)
+        self._followed.submit(submit, blobs)
         if self.state is LinkState.CONNECTED:
             self._send(submit, blobs)
 
     def attach(self, job: str, after: int) -> None:
         """Follows a job from the event after number ``after``."""
-        self._followed[job] = _Followed(after)
+        self._followed.attach(job, after)
         self._downloads.forget(job)
         if self.state is LinkState.CONNECTED:
             self._send(Attach(job, after))
 
     def cancel(self, job: str) -> None:
         """Asks the backend to stop a job; asks again after a loss while the job is followed and has not ended."""
-        followed = self._followed.get(job)
-        if followed is None:
+        if not self._followed.cancel(job):
             self._send_or_keep(Cancel(job))
-            return
-        followed.cancel = True
-        if self.state is LinkState.CONNECTED:
+        elif self.state is LinkState.CONNECTED:
             self._send(Cancel(job))
 
     def list_jobs(self, limit: int) -> None:
@@ -162,12 +115,9 @@ class ClientSession:
     def choose(self, job: str, indices: Sequence[int]) -> None:
         """Chooses among the bundles of a job; said again after a loss while nothing has answered it."""
         choice = Choose(job, tuple(indices))
-        followed = self._followed.get(job)
-        if followed is None:
+        if not self._followed.choose(choice):
             self._send_or_keep(choice)
-            return
-        followed.choice = choice
-        if self.state is LinkState.CONNECTED:
+        elif self.state is LinkState.CONNECTED:
             self._send(choice)
 
     def list_models(self) -> None:
@@ -288,16 +238,8 @@ class ClientSession:
             return
         self.news.append(LinkChanged(self.state, welcome))
         self._downloads.lost()
-        for job, followed in self._followed.items():
-            followed.asked = False
-            if followed.submit is not None:
-                self._send(followed.submit, followed.blobs)
-            else:
-                self._send(Attach(job, followed.last_number))
-            if followed.cancel:
-                self._send(Cancel(job))
-            elif followed.choice is not None:
-                self._send(followed.choice)
+        for message, blobs in self._followed.again():
+            self._send(message, blobs)
         for job in self._results:
             self._send(GetResults(job))
         for pull in self._pulls:
@@ -317,9 +259,9 @@ class ClientSession:
             self._downloads.refused(refused.job, refused)
         else:
             if refused.job is not None and refused.about in ("submit", "attach"):
-                self._followed.pop(refused.job, None)
-            elif refused.job is not None and refused.about == "choose" and refused.job in self._followed:
-                self._followed[refused.job].choice = None
+                self._followed.forget(refused.job)
+            elif refused.job is not None and refused.about == "choose":
+                self._followed.forget_choice(refused.job)
             elif refused.job is not None and refused.about == "get_results":
                 self._results.pop(refused.job, None)
             elif refused.about == "pull_models" and self._pulls:
@@ -328,23 +270,11 @@ class ClientSession:
             self.news.append(Received(refused))
 
     def _event(self, event: Event, blobs: Sequence[Blob]) -> None:
-        followed = self._followed.get(event.job)
-        if followed is None:
-            return
-        followed.submit, followed.blobs = None, ()
-        if event.number:
-            if event.number <= followed.last_number:
-                return
-            if event.number > followed.last_number + 1:
-                # Once only: each answer is everything that is missing, meshes too.
-                if not followed.asked:
-                    followed.asked = True
-                    self._send(Attach(event.job, followed.last_number))
-                return
-            followed.last_number, followed.asked, followed.choice = event.number, False, None
-        if isinstance(event, TERMINAL_EVENTS):
-            del self._followed[event.job]
-        self._downloads.add(event, blobs)
+        taken = self._followed.take(event)
+        if isinstance(taken, Attach):
+            self._send(taken)
+        elif taken:
+            self._downloads.add(event, blobs)
 
     def _result(self, result: JobResult, blobs: Sequence[Blob]) -> None:
         if result.job not in self._results:

@@ -32,6 +32,7 @@ from kiss3d_protocol.messages import (
     JobList,
     MeshReady,
     Progress,
+    Queued,
     Refused,
     ServerMessage,
     WarningRaised,
@@ -148,6 +149,35 @@ def test_a_client_that_was_closed_finds_its_jobs_and_goes_on_from_the_chunk(
     ]
     assert [list(each.blobs) for each in results] == [mesh[1]] * 2
     assert list((tmp_path / "cache" / "downloads").iterdir()) == []
+
+
+def test_one_job_does_not_wait_for_the_batch_of_another_client(data_dir: DataDir, make_submit) -> None:
+    with (
+        served(data_dir.root) as running,
+        Client(running.address, "batch/1") as batch,
+        client_with(running.address, running.paired("click")) as click,
+    ):
+        slow, blob = make_submit(seed=recipes.SLOW)
+        batch.submit(slow, [blob])
+        received(batch, Progress)
+        many = [make_submit()[0] for _ in range(5)]
+        for submit in many:
+            batch.submit(submit, [blob])
+        while received(batch, Queued).message.job != many[-1].job:  # pyright: ignore
+            pass
+        one, _ = make_submit()
+        click.connected(10)
+        click.submit(one, [blob])
+        queued = received(click, Queued).message
+        assert isinstance(queued, Queued) and queued.position == 0
+        batch.cancel(slow.job)
+        collect(click, one.job)
+        batch.list_jobs()
+        jobs = received(batch, JobList).message
+        assert isinstance(jobs, JobList)
+        started = {each.job: each.started for each in jobs.jobs}
+        mine = started[one.job]
+        assert mine is not None and all(started[each.job] is None or started[each.job] > mine for each in many)
 
 
 def test_the_name_of_a_blob_is_no_key_to_it(
