@@ -13,7 +13,7 @@ from kiss3d_protocol.version import DEFAULT_ADDRESS
 from . import blender_session
 from .connection import AddressTarget, BackendTarget, LocalTarget
 from .translations import tr
-from .translations.errors import in_words
+from .translations.errors import told
 
 PYTHON_VARIABLE = "KISS3D_PYTHON"
 
@@ -81,7 +81,7 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
         try:
             address = address_of(self.address.strip())
         except Kiss3DError as error:
-            _lines(layout, " ".join(in_words(error)), icon="ERROR")
+            _lines(layout, told(error), icon="ERROR")
             return
         if not address.is_loopback and not bpy.app.online_access:
             sentence = tr(

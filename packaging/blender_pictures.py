@@ -15,7 +15,6 @@ IMAGES = ROOT / "docs" / "images"
 WITH_SIDEBAR = (400, 80, 1050, 720)
 """The part of a screenshot with the object and the panel, in pixels."""
 
-COLOURS = 128
 PICTURES = {
     "blender-backend": ("download", "portuguese"),
     "blender-running": ("running", "choose-a-bundle"),
@@ -32,7 +31,7 @@ def main() -> None:
         for part in cut:
             picture.paste(part, (left, 0))
             left += part.width
-        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(IMAGES / f"{name}.png", optimize=True)
+        picture.save(IMAGES / f"{name}.png", optimize=True)
 
 
 def _cut(name: str) -> Image.Image:

@@ -18,6 +18,7 @@ from ..importer.recipe import params_of
 from ..importer.target import Target
 from ..link_state import Link
 from ..translations import tr
+from ..translations.errors import told
 from ..waiting import wait_until_settled
 from . import submitting
 
@@ -54,7 +55,7 @@ class KISS3D_OT_bring_back(bpy.types.Operator):
             blender_session.show(None)
         except Kiss3DError as error:
             blender_session.show(error)
-            self.report({"ERROR" if bpy.app.background else "WARNING"}, str(error))
+            self.report({"ERROR" if bpy.app.background else "WARNING"}, told(error))
             return {"CANCELLED"}
         blender_session.wake()
         return {"FINISHED"}

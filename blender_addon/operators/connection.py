@@ -10,6 +10,7 @@ from .. import blender_session, preferences
 from ..importer.log_text import write_log
 from ..link_state import Link
 from ..translations import tr
+from ..translations.errors import told
 
 
 def _connection(context):
@@ -86,7 +87,7 @@ class KISS3D_OT_pair(bpy.types.Operator):
                 )
         except Kiss3DError as error:
             blender_session.show(error)
-            self.report({"WARNING"}, str(error))
+            self.report({"WARNING"}, told(error))
             return {"CANCELLED"}
         blender_session.pair(pairing, _use)
         return {"FINISHED"}

@@ -15,7 +15,7 @@ from .. import blender_session, preferences
 from ..importer.target import Target
 from ..job_inputs import JobInputs, make_params
 from ..translations import tr
-from ..translations.errors import in_language
+from ..translations.errors import in_language, told
 from ..waiting import wait_until_settled
 
 
@@ -80,7 +80,7 @@ def submit(operator: bpy.types.Operator, context: bpy.types.Context, make: Calla
     except Kiss3DError as error:
         blender_session.show(error)
         # In a window the panel shows it; without one the caller must get an exception.
-        operator.report({"ERROR" if bpy.app.background else "WARNING"}, str(error))
+        operator.report({"ERROR" if bpy.app.background else "WARNING"}, told(error))
         return {"CANCELLED"}
     return {"FINISHED"}
 

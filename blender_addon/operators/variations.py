@@ -13,6 +13,7 @@ from ..job import Job
 from ..job_state import Phase
 from ..properties import LARGEST_SEED
 from ..translations import OWN_CONTEXT, tr
+from ..translations.errors import told
 from ..variations import from_here, next_bundle_seed, next_seed, place_beside
 from .jobs import JobOperator
 
@@ -30,7 +31,7 @@ def _submit(operator, job: Job, params: GenerateParams, *, beside: bool) -> set[
         monitor.submit(job.backend, job.inputs, params, target)
     except Kiss3DError as error:
         blender_session.show(error)
-        operator.report({"WARNING"}, str(error))
+        operator.report({"WARNING"}, told(error))
         return {"CANCELLED"}
     blender_session.show(None)
     blender_session.wake()

@@ -25,6 +25,11 @@ def in_words(error: Kiss3DError) -> tuple[str, str]:
     return said, in_language(error.remedy)
 
 
+def told(error: Kiss3DError) -> str:
+    """What went wrong and what to do about it, on one line."""
+    return " ".join(in_words(error)).strip()
+
+
 def in_language(sentence: str) -> str:
     """A sentence that something of this side wrote in English; one that is not known stays as it is."""
     return _in_language(sentence, bpy.app.translations.locale)

@@ -17,7 +17,7 @@ from ..translations import tr
 from .main_panel import KISS3D_PT_main
 from .text import draw_error, draw_text
 
-_ICONS = {
+ICONS = {
     Link.OFF: "UNLINKED",
     Link.STARTING: "SORTTIME",
     Link.CONNECTING: "SORTTIME",
@@ -40,7 +40,7 @@ class KISS3D_PT_connection(bpy.types.Panel):
         connection = blender_session.monitor().connections.get(target)
         view = connection.view if connection is not None else LinkView()
         local = isinstance(target, LocalTarget)
-        draw_text(layout, context, _sentence(view, local, connection), icon=_ICONS[view.link])
+        draw_text(layout, context, _sentence(view, local, connection), icon=ICONS[view.link])
         if view.error is not None:
             draw_error(layout, context, view.error)
         row = layout.row(align=True)

@@ -31,6 +31,6 @@ def test_imports_inside_the_add_on_are_relative() -> None:
 
 def test_permissions_are_explained_within_blenders_limit() -> None:
     manifest = tomllib.loads((ADDON / "blender_manifest.toml").read_text(encoding="utf-8"))
-    assert set(manifest["permissions"]) == {"network", "files"}
+    assert set(manifest["permissions"]) == {"network", "files", "clipboard"}
     for reason in manifest["permissions"].values():
         assert 0 < len(reason) < 64 and not reason.endswith(".")

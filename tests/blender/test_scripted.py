@@ -243,6 +243,7 @@ def _held(job: ScriptedJob, backend: ScriptedBackend) -> Iterator[Step]:
 
 def _forever(job: ScriptedJob) -> Iterator[Step]:
     yield from _beginning(job)
+    yield job.preview(job.picture, 48, 40)
     yield Never()
 
 

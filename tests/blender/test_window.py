@@ -219,6 +219,10 @@ def test_click_path(window_rig: WindowRig, window_extension_zip: Path, pictures:
         take("portuguese")
         window.execute("bpy.context.preferences.view.language = 'en_US'")
 
+        entries = "bpy.context.window_manager.keyconfigs.addon.keymaps['3D View'].keymap_items"
+        keys = window.evaluate(f"[one.type for one in {entries} if one.idname == 'kiss3d.generate']")
+        assert keys == ["NONE"], "an entry for the user to fill in"
+
         # Icons are freed with the jobs that they are of.
         window.execute(f"[bpy.ops.kiss3d.dismiss(job=job.id) for job in {JOBS}]; {SESSION}.refresh()")
         assert window.evaluate(f"{THUMBNAILS}.count()") == 0
@@ -335,6 +339,15 @@ def test_file_loaded_in_mid_job_and_places_to_look(
         )
         window.settle()
         window.screenshot("1-no-local-backend-and-an-image")
+
+        # What a local backend writes stays to be read when it has ended; here it is a Python without kiss3d.
+        window.execute(f"{CHOSEN}.python = '/usr/bin/python3'; bpy.ops.kiss3d.connect()")
+        window.wait_until(f"{LINK}.view.link.value == 'failed' and bool({LINK}.log)")
+        window.execute("assert bpy.ops.kiss3d.show_output() == {'FINISHED'}")
+        assert "No module named" in window.evaluate("bpy.data.texts['Kiss3D Backend'].as_string()")
+        areas = "[area for one in bpy.context.window_manager.windows for area in one.screen.areas]"
+        shown = f"[area.spaces.active.text.name for area in {areas} if area.type == 'TEXT_EDITOR']"
+        assert window.evaluate(shown) == ["Kiss3D Backend"]
 
         window.execute(f"{CHOSEN}.mode = 'ADDRESS'")
         set_backend(window, backend.address)

@@ -13,6 +13,7 @@ from urllib.request import url2pathname
 import bpy
 import job_list
 import kiss3d_inside as inside
+import layout
 import numpy as np
 import scene_inputs
 import scene_results
@@ -684,12 +685,17 @@ def check_disabled_in_mid_job_leaves_nothing_behind():
     new_file()
     before = data_counts()
     job = submit("forever")
-    until(lambda: job.state and job.object)
+    until(lambda: job.state.previews and job.object)
+    from bl_ext.user_default.kiss3d import blender_session
+
+    blender_session.refresh()
+    assert list(Path(bpy.app.tempdir).glob("kiss3d-picture-*")) and len(bpy.context.window_manager.kiss3d_jobs)
     inside.disable()
     assert data_counts() == before, "a half-made object stayed"
     assert not hasattr(bpy.types.Scene, "kiss3d") and not our_threads()
     assert not [name for name in dir(bpy.types) if name.startswith("KISS3D_")]
-    assert not hasattr(bpy.types, "Kiss3DSceneSettings")
+    assert not hasattr(bpy.types, "Kiss3DSceneSettings") and not hasattr(bpy.types.WindowManager, "kiss3d_jobs")
+    assert not list(Path(bpy.app.tempdir).glob("kiss3d-picture-*"))
     inside.enable()
     from bl_ext.user_default.kiss3d import blender_session
     from bl_ext.user_default.kiss3d.connection import AddressTarget
@@ -713,4 +719,5 @@ run_checks(globals())
 run_checks(vars(scene_inputs))
 run_checks(vars(scene_results))
 run_checks(vars(job_list))
+run_checks(vars(layout))
 inside.disable()
