@@ -195,6 +195,12 @@ def serve(
         float | None,
         typer.Option(min=0, help="How much they may take; the oldest go first.", show_default="20, or as said before"),
     ] = None,
+    grace: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="What the running job is given to end, when told to stop.")
+    ] = 30.0,
+    metrics: Annotated[
+        str | None, typer.Option(metavar="PORT|HOST:PORT", help="Serve metrics for Prometheus.", show_default=False)
+    ] = None,
     recipes: Annotated[str, typer.Option(metavar="MODULE:NAME", hidden=True)] = DEFAULT_RECIPES,
 ) -> None:
     """Run a backend that Blender and other clients connect to."""
@@ -210,7 +216,23 @@ def serve(
         vram_budget=vram_budget,
         keep_days=keep_days,
         keep_gigabytes=keep_gb,
+        grace=grace,
+        metrics=metrics,
     )
+
+
+@app.command()
+def status(
+    connect: Annotated[
+        str, typer.Option("--connect", "--server", metavar="NAME|ADDRESS", help="The backend to ask.")
+    ] = DEFAULT_ADDRESS,
+    timeout: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How long to wait for an answer.")] = 10.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how a running backend is: 0 when it is healthy, 3 when it has problems, 40 to 44 when it does not answer."""
+    from kiss3d_backend.commands.status import run_status
+
+    raise typer.Exit(run_status(connect=connect, timeout=timeout, as_json=as_json))
 
 
 @app.command()

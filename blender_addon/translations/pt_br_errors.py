@@ -279,6 +279,7 @@ MEANINGS = {
     "job.interrupted": "O backend parou várias vezes durante este trabalho.",
     "backend.disk_full": "O disco do backend está cheio.",
     "backend.start_failed": "O backend não pôde iniciar.",
+    "backend.fault": "O backend cometeu um erro.",
     "backend.stopping": "O backend está terminando.",
     "backend.bind_refused": "O backend não escuta em outras máquinas sem chaves.",
     "backend.address_in_use": "O endereço já está em uso.",
@@ -406,6 +407,9 @@ REMEDIES = {
     "Generate it again.": "Gere de novo.",
     "Run 'kiss3d doctor' in the backend's environment to see what is missing.": (
         "Execute 'kiss3d doctor' no ambiente do backend para ver o que falta."
+    ),
+    "Its log says what. Please report it with the lines around it.": (
+        "O log dele diz qual. Por favor, relate-o com as linhas ao redor."
     ),
     "Start the backend again.": "Inicie o backend de novo.",
     "Pair a client first ('kiss3d pair NAME'), or bind to 127.0.0.1.": (

@@ -143,6 +143,10 @@ class Client:
         choice = Choose(job, tuple(indices))
         self._command(lambda: self._session.choose(choice.job, choice.indices))
 
+    def get_status(self) -> None:
+        """Asks how the backend is; the answer is a :class:`Status`."""
+        self._command(self._session.get_status)
+
     def list_models(self) -> None:
         """Asks for the backend's models; the answer is a :class:`ModelList`."""
         self._command(self._session.list_models)

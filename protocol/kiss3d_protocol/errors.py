@@ -59,6 +59,7 @@
     ├── BackendError
     │   ├── BackendStartFailed          backend.start_failed
     │   ├── BackendStopping             backend.stopping
+    │   ├── BackendFault                backend.fault
     │   ├── BindRefused                 backend.bind_refused
     │   ├── AddressInUse                backend.address_in_use
     │   ├── DataDirectoryUnusable       backend.data_directory
@@ -434,6 +435,12 @@ class BackendStopping(BackendError):
     code = "backend.stopping"
     exit_code = 71
     default_remedy = "Start the backend again."
+
+
+class BackendFault(BackendError):
+    code = "backend.fault"
+    exit_code = 78
+    default_remedy = "Its log says what. Please report it with the lines around it."
 
 
 class BindRefused(BackendError):

@@ -151,6 +151,7 @@ def unpack_map(data: Blob, what: str = "message") -> dict[str, Any]:
                 max_ext_len=0,
                 max_array_len=MAX_ENTRIES,
                 max_map_len=MAX_ENTRIES,
+                object_pairs_hook=_map,
             ),
         )
     except Exception as error:
@@ -159,6 +160,14 @@ def unpack_map(data: Blob, what: str = "message") -> dict[str, Any]:
     if not isinstance(value, dict):
         raise MessageMalformed(f"A {what} is not a map.")
     return cast("dict[str, Any]", value)
+
+
+def _map(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        # Of two values each reader would take another one.
+        raise ValueError("a key stands twice in a map")
+    return fields
 
 
 def _decode(frames: Sequence[Blob], union: type[M], most_bytes: int) -> tuple[M, list[Blob]]:

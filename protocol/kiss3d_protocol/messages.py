@@ -37,6 +37,7 @@ MAX_VIEWS = 4
 
 JobState = Literal["queued", "running", "finished", "failed", "cancelled"]
 DeviceKind = Literal["cpu", "cuda", "mps"]
+WorkerCondition = Literal["stopped", "starting", "idle", "busy"]
 
 # ---------------------------------------------------------------------------------------------- parts
 
@@ -127,6 +128,15 @@ class JobSummary:
     recipe: str = field(default=DEFAULT_RECIPE, validator=name_text)
 
 
+@frozen
+class Connection:
+    """One connection to a backend: whose, by which program (name/version), and for how long, in seconds."""
+
+    client: str = field(validator=name_text)
+    program: str = field(validator=name_text)
+    seconds: float = field(validator=amount)
+
+
 # ---------------------------------------------------------------------------------------------- client
 
 
@@ -195,11 +205,15 @@ class GetReport:
     job: str = field(validator=job_text)
 
 
+@frozen
+class GetStatus:
+    """Asks for :class:`Status`."""
+
+
 ModelRequest = ListModels | PullModels | CancelPull
 ResultRequest = Fetch | GetResults
-ClientMessage = (
-    Hello | Pair | Ping | Submit | Cancel | Attach | ListJobs | Choose | GetReport | ModelRequest | ResultRequest
-)
+JobRequest = Submit | Cancel | Attach | ListJobs | Choose | GetReport
+ClientMessage = Hello | Pair | Ping | JobRequest | GetStatus | ModelRequest | ResultRequest
 
 # ---------------------------------------------------------------------------------------------- server
 
@@ -250,6 +264,32 @@ class ReportFiles:
     job: str = field(validator=job_text)
     data: FileRef
     page: FileRef
+
+
+@frozen
+class Status:
+    """The answer to :class:`GetStatus`: how the backend is.
+
+    Of jobs and connections everybody is told how many there are. ``jobs`` are the unfinished ones that are the asking
+    client's business, the running one first; ``connections`` are told to admins. Memory and disk space in bytes:
+    ``memory`` of all the backend's processes, ``disk_used`` by its data directory, None while that is being counted.
+    """
+
+    server: str = field(validator=name_text)
+    instance: str = field(validator=job_text)
+    uptime_seconds: float = field(validator=amount)
+    stopping: bool
+    worker: WorkerCondition
+    running: int = field(validator=not_negative)
+    waiting: int = field(validator=not_negative)
+    clients: int = field(validator=not_negative)
+    device: Device
+    memory: int = field(validator=not_negative)
+    disk_used: int | None = field(validator=validators.optional(not_negative))
+    disk_free: int = field(validator=not_negative)
+    problems: tuple[WarningNote, ...]
+    jobs: tuple[JobSummary, ...]
+    connections: tuple[Connection, ...]
 
 
 @frozen(kw_only=True)
@@ -367,9 +407,8 @@ JobEvent = (
 )
 PullMessage = PullProgress | PullFinished | PullFailed | PullCancelled
 ResultMessage = Chunk | FetchFailed | JobResult
-ServerMessage = (
-    Welcome | Pong | Refused | JobList | ReportFiles | ModelList | PullMessage | Paired | ResultMessage | JobEvent
-)
+Answer = Pong | Refused | JobList | ReportFiles | Status | ModelList
+ServerMessage = Welcome | Answer | PullMessage | Paired | ResultMessage | JobEvent
 
 Fetchable = Event | JobResult
 """Messages whose blobs may stay behind, to be fetched."""
@@ -386,6 +425,7 @@ TAGS: dict[type, str] = {
     ListJobs: "list_jobs",
     Choose: "choose",
     GetReport: "get_report",
+    GetStatus: "get_status",
     ListModels: "list_models",
     PullModels: "pull_models",
     CancelPull: "cancel_pull",
@@ -397,6 +437,7 @@ TAGS: dict[type, str] = {
     Refused: "refused",
     JobList: "job_list",
     ReportFiles: "report_files",
+    Status: "status",
     ModelList: "model_list",
     PullProgress: "pull_progress",
     PullFinished: "pull_finished",

@@ -29,6 +29,7 @@ from kiss3d_protocol.messages import (
     ClientMessage,
     Event,
     GetReport,
+    GetStatus,
     Hello,
     JobList,
     ListJobs,
@@ -37,6 +38,7 @@ from kiss3d_protocol.messages import (
     Refused,
     ReportFiles,
     ServerMessage,
+    Status,
     Submit,
     Welcome,
 )
@@ -120,6 +122,10 @@ class ClientSession:
         elif self.state is LinkState.CONNECTED:
             self._send(choice)
 
+    def get_status(self) -> None:
+        """Asks how the backend is."""
+        self._send_or_keep(GetStatus())
+
     def list_models(self) -> None:
         """Asks for a model list."""
         self._send_or_keep(ListModels())
@@ -189,7 +195,7 @@ class ClientSession:
             case Pong():
                 if self.welcome is not None and message.instance != self.welcome.instance:
                     self._lose(now)
-            case JobList() | ModelList():
+            case JobList() | ModelList() | Status():
                 self.news.append(Received(message))
             case ReportFiles():
                 self.news.append(Received(message, blobs))

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kiss3d_backend.intake.picture import inspect_picture, read_picture
+from kiss3d_backend.intake.decode import read_picture
+from kiss3d_backend.intake.picture import inspect_picture
 from kiss3d_protocol.errors import (
     JobCancelled,
     PictureTooLarge,
@@ -263,10 +264,10 @@ def test_a_picture_with_something_after_its_end_is_a_picture() -> None:
         assert read_picture(data).rgba.shape == (HEIGHT, WIDTH, 4)
 
 
-def test_looking_at_a_header_imports_only_pillow() -> None:
+def test_looking_at_a_picture_needs_no_decoder() -> None:
     program = (
         "import sys; import kiss3d_backend.intake.picture; "
-        "print([name for name in ('numpy', 'scipy', 'skimage', 'cv2', 'torch') if name in sys.modules])"
+        "print([name for name in ('PIL', 'numpy', 'scipy', 'skimage', 'cv2', 'torch') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

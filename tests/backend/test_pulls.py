@@ -14,6 +14,7 @@ from kiss3d_backend.broker.admission import Admission
 from kiss3d_backend.broker.broker import Broker
 from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.sessions import Sessions
+from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DataDir
 from kiss3d_backend.jobs.book import JobBook
@@ -23,7 +24,7 @@ from kiss3d_backend.reports.folder import ReportFolder
 from kiss3d_backend.worker.supervisor import Supervisor
 from kiss3d_protocol.errors import ModelDownloadFailed
 from kiss3d_protocol.framing import encode
-from kiss3d_protocol.messages import ClientMessage, Hello, Refused, Welcome
+from kiss3d_protocol.messages import ClientMessage, GetStatus, Hello, JobList, ListJobs, Refused, Welcome
 from kiss3d_protocol.models import (
     CancelPull,
     ListModels,
@@ -94,11 +95,15 @@ class Rig:
             data_dir.root,
             self._welcome,
             lambda submit, blobs: None,
+            self._status,
         )
 
     def _spawn(self, names: Sequence[str], start: int) -> FakeProcess:
         self.processes.append(FakeProcess(names, start))
         return self.processes[-1]
+
+    def _status(self, asker: ClientIdentity) -> Any:
+        raise RuntimeError("a mistake")
 
     def _welcome(self) -> Any:
         from tests.protocol.samples import welcome
@@ -289,3 +294,11 @@ def test_lines_that_say_nothing(line: bytes) -> None:
 def test_the_errors_line_of_the_command_line_is_understood() -> None:
     told = {"event": "error", "code": "model.gated", "message": "No.", "remedy": "Accept."}
     assert read_line(json.dumps(told).encode()) == PullFailed("model.gated", "No.", "Accept.")
+
+
+def test_a_mistake_with_one_message_ends_nobody_elses_work(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    rig.say(b"a", GetStatus(), ListJobs())
+    refused, listed = rig.heard(b"a")
+    assert (refused.about, refused.code) == ("get_status", "backend.fault")
+    assert isinstance(listed, JobList)
+    assert "RuntimeError: a mistake" in caplog.text

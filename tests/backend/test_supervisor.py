@@ -99,7 +99,7 @@ class Harness:
 
 @pytest.fixture
 def harness(data_dir: DataDir, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
     made: list[Harness] = []
 
     def make(limits: WorkerLimits | None = None, command: list[str] | None = None) -> Harness:

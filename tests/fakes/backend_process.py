@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,12 +26,19 @@ class BackendProcess:
     """Started by ``with``; ends when its stdin is closed, or by :meth:`kill`."""
 
     def __init__(
-        self, data_dir: Path, *, recipes: str | None = None, bind: str = "tcp://127.0.0.1:0", private: bool = False
+        self,
+        data_dir: Path,
+        *,
+        recipes: str | None = None,
+        bind: str = "tcp://127.0.0.1:0",
+        private: bool = False,
+        arguments: Sequence[str] = (),
     ) -> None:
         command = [sys.executable, "-W", "error", "-m", "kiss3d_backend", "serve", "--bind", bind, "--json"]
         command += ["--until-stdin-closes", "--data-dir", str(data_dir)]
         command += ["--recipes", recipes] if recipes else []
         command += ["--private"] if private else []
+        command += arguments
         paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         self.process = subprocess.Popen(

@@ -15,8 +15,9 @@ from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Bundle
 
-QUICK, SLOW, EXIT, HANG, NO_MEMORY, BROKEN, DEAF, BUNDLES = range(8)
-"""BUNDLES makes as many bundles as the job asks for, and a mesh of each that was let through."""
+QUICK, SLOW, EXIT, HANG, NO_MEMORY, BROKEN, DEAF, BUNDLES, STEADY = range(9)
+"""BUNDLES makes as many bundles as the job asks for, and a mesh of each that was let through. STEADY takes two
+seconds."""
 
 
 def tetrahedron() -> Mesh:
@@ -39,6 +40,10 @@ class Misbehave(Stage[int, Mesh]):
         if value == SLOW:
             for step in range(600):
                 context.progress(step, 600)
+                time.sleep(0.05)
+        elif value == STEADY:
+            for step in range(40):
+                context.progress(step, 40)
                 time.sleep(0.05)
         elif value == EXIT:
             context.progress(1, 10)

@@ -12,6 +12,7 @@ from attrs import frozen
 from tests.fakes.backend_process import MISBEHAVING
 
 from kiss3d_backend.broker.server import Ready, ServeConfig, serve
+from kiss3d_backend.broker.stopping import StopRequest
 from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DataDir
 from kiss3d_protocol.address import parse_address
@@ -53,7 +54,7 @@ def served(root: Path) -> Iterator[Served]:
     """Runs until the end of the ``with``; what the backend raises is raised here."""
     data_dir = DataDir(root)
     told: queue.SimpleQueue[Ready | BaseException] = queue.SimpleQueue()
-    stop = threading.Event()
+    stop = StopRequest()
 
     def run() -> None:
         try:
@@ -74,7 +75,7 @@ def served(root: Path) -> Iterator[Served]:
         finally:
             registry.close()
     finally:
-        stop.set()
+        stop.ask_at_once()
         thread.join(20)
     if not told.empty():
         raise AssertionError("the backend ended badly") from told.get()  # pyright: ignore

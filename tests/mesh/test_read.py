@@ -324,3 +324,12 @@ def test_references_do_not_leave_the_folder(tmp_path: Path) -> None:
     for name, found in (("open.png", True), ("../secret.png", False), (str(tmp_path / "secret.png"), False)):
         (folder / "m.mtl").write_text(f"newmtl m\nmap_Kd {name}\n", encoding="utf-8")
         assert (only(read_model(folder / "mesh.obj")).texture is not None) == found
+
+
+def test_a_texture_that_another_program_would_have_to_read_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((4, 4, 3), 77, dtype=np.uint8)).save(tmp_path / "post.png", "EPS")
+    (tmp_path / "m.mtl").write_text("newmtl m\nmap_Kd post.png\n", encoding="utf-8")
+    mesh = "mtllib m.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 0 1\nusemtl m\nf 1/1 2/2 3/3\n"
+    (tmp_path / "mesh.obj").write_text(mesh, encoding="utf-8")
+    with pytest.raises(MeshFileUnreadable, match="EPS"):
+        read_model(tmp_path / "mesh.obj")

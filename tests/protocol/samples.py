@@ -14,10 +14,12 @@ from kiss3d_protocol.messages import (
     Cancelled,
     Choose,
     ClientMessage,
+    Connection,
     Device,
     Failed,
     Finished,
     GetReport,
+    GetStatus,
     Hello,
     JobList,
     JobReport,
@@ -35,6 +37,7 @@ from kiss3d_protocol.messages import (
     ServerMessage,
     StageStarted,
     StageTime,
+    Status,
     Submit,
     WarningNote,
     WarningRaised,
@@ -181,6 +184,26 @@ def result(job: str = JOB) -> tuple[JobResult, list[Blob]]:
     return JobResult(job, 0, 2, "final", _mesh(writer), 1), writer.blobs
 
 
+def status(jobs: tuple[JobSummary, ...] = ()) -> Status:
+    return Status(
+        server="kiss3d/0.1.0",
+        instance=INSTANCE,
+        uptime_seconds=3600.5,
+        stopping=False,
+        worker="busy",
+        running=1,
+        waiting=2,
+        clients=3,
+        device=welcome().device,
+        memory=2**29,
+        disk_used=2**32,
+        disk_free=2**38,
+        problems=(WarningNote("backend.disk_low", "The disk is nearly full.", "Free some."),),
+        jobs=jobs,
+        connections=(Connection("anna", "blender/0.1.0", 12.5),),
+    )
+
+
 def client_samples() -> list[Sample]:
     return [
         (Hello(PROTOCOL_VERSION, "blender/0.1.0"), ()),
@@ -193,6 +216,7 @@ def client_samples() -> list[Sample]:
         (GetReport(JOB), ()),
         (GetResults(JOB), ()),
         (Fetch(JOB, "ab" * 32, 65_536, 32_768), ()),
+        (GetStatus(), ()),
         (ListModels(), ()),
         (PullModels("fast", ("flux-schnell",)), ()),
         (CancelPull(), ()),
@@ -225,6 +249,7 @@ def server_samples() -> list[Sample]:
         result(),
         chunk(),
         (FetchFailed(JOB, "ab" * 32, "job.artifact_lost", "It is gone.", "Run the job again."), ()),
+        (status((summary,)), ()),
         (ModelList((model(),), ("flux-schnell",)), ()),
         (PullProgress("download", "flux-schnell", "flux.safetensors", 200, 17_200, 1024.5, 16.25), ()),
         (PullFinished(("flux-schnell",)), ()),

@@ -77,21 +77,34 @@ reports = st.builds(
     warnings=st.lists(notes, max_size=2).map(tuple),
     versions=st.dictionaries(names, texts, max_size=3),
 )
+devices = st.builds(
+    m.Device, st.sampled_from(["cpu", "cuda", "mps"]), names, st.none() | counts, st.none() | counts, counts, counts
+)
+statuses = st.builds(
+    m.Status,
+    server=names,
+    instance=jobs,
+    uptime_seconds=seconds,
+    stopping=st.booleans(),
+    worker=st.sampled_from(["stopped", "starting", "idle", "busy"]),
+    running=counts,
+    waiting=counts,
+    clients=counts,
+    device=devices,
+    memory=counts,
+    disk_used=st.none() | counts,
+    disk_free=counts,
+    problems=st.lists(notes, max_size=2).map(tuple),
+    jobs=st.lists(summaries, max_size=2).map(tuple),
+    connections=st.lists(st.builds(m.Connection, names, names, seconds), max_size=2).map(tuple),
+)
 welcomes = st.builds(
     m.Welcome,
     protocol=st.just(PROTOCOL_VERSION),
     server=names,
     instance=jobs,
     heartbeat_seconds=st.floats(0.01, 3600),
-    device=st.builds(
-        m.Device,
-        st.sampled_from(["cpu", "cuda", "mps"]),
-        names,
-        st.none() | counts,
-        st.none() | counts,
-        counts,
-        counts,
-    ),
+    device=devices,
     presets=st.lists(st.builds(m.PresetOffer, names, names, st.booleans(), texts, models, counts), max_size=3).map(
         tuple
     ),
@@ -225,6 +238,7 @@ CLIENT = {
     m.GetReport: _alone(st.builds(m.GetReport, jobs)),
     fetching.GetResults: _alone(st.builds(fetching.GetResults, jobs)),
     fetching.Fetch: _alone(st.builds(fetching.Fetch, jobs, sha256s, counts, st.integers(1, fetching.MAX_CHUNK))),
+    m.GetStatus: _alone(st.just(m.GetStatus())),
     m.ListModels: _alone(st.just(m.ListModels())),
     m.PullModels: _alone(st.builds(m.PullModels, st.none() | short_names, models)),
     m.CancelPull: _alone(st.just(m.CancelPull())),
@@ -239,6 +253,7 @@ SERVER = {
     fetching.JobResult: results(),
     fetching.Chunk: chunks(),
     fetching.FetchFailed: _alone(st.builds(fetching.FetchFailed, jobs, sha256s, names, texts, texts)),
+    m.Status: _alone(statuses),
     m.ModelList: _alone(st.builds(m.ModelList, st.lists(model_infos, max_size=2).map(tuple), models)),
     m.PullProgress: _alone(
         st.builds(

@@ -35,6 +35,7 @@ PARTS: dict[str, type] = {
     "report": messages.JobReport,
     "stage": messages.StageTime,
     "note": messages.WarningNote,
+    "connection": messages.Connection,
     "image": payloads.ImageRef,
     "array": payloads.ArrayRef,
     "file": payloads.FileRef,

@@ -28,6 +28,7 @@ from kiss3d_backend.reports.folder import ReportFolder, file_ref
 from kiss3d_backend.worker.messages import StartJob, WorkerEvent
 from kiss3d_backend.worker.supervisor import Interrupted, Notice, Supervisor, WorkerState
 from kiss3d_protocol.errors import (
+    BackendFault,
     HelloRequired,
     JobNotEnded,
     JobNotWaiting,
@@ -46,6 +47,7 @@ from kiss3d_protocol.messages import (
     ClientMessage,
     Failed,
     GetReport,
+    GetStatus,
     Hello,
     JobList,
     ListJobs,
@@ -55,6 +57,7 @@ from kiss3d_protocol.messages import (
     Refused,
     ReportFiles,
     ServerMessage,
+    Status,
     Submit,
     Welcome,
 )
@@ -66,6 +69,12 @@ from kiss3d_protocol.version import PROTOCOL_MAJOR, major_of, minor_of
 _log = logging.getLogger(__name__)
 
 
+def _fault(owner: ClientIdentity, unexpected: Exception) -> BackendFault:
+    """One client's message must not end everybody's backend."""
+    _log.error("a message of %s could not be carried out", owner.name, exc_info=unexpected)
+    return BackendFault("The backend has made a mistake with this message.")
+
+
 class KeyUnknown(Exception):
     """The key of a connection was taken off the allow list while the connection stood."""
 
@@ -74,7 +83,8 @@ class Broker:
     """Joins clients, jobs, the worker and the pull of model files.
 
     ``admission`` knows the clients. ``data_dir`` is where the models' own files lie. ``welcome`` makes the present
-    welcome message; ``check_submit`` raises for pictures and meshes that nobody could use.
+    welcome message; ``check_submit`` raises for pictures and meshes that nobody could use; ``status`` says how the
+    backend is, as a client may know it.
     """
 
     def __init__(
@@ -90,6 +100,7 @@ class Broker:
         data_dir: Path,
         welcome: Callable[[], Welcome],
         check_submit: Callable[[Submit, Sequence[Blob]], object],
+        status: Callable[[ClientIdentity], Status],
     ) -> None:
         self.sessions = sessions
         self.results = Results(book)
@@ -104,6 +115,8 @@ class Broker:
         self._instance = instance
         self._welcome = welcome
         self._check_submit = check_submit
+        self._status = status
+        self._starts_jobs = True
 
     def receive(self, identity: bytes, key: str, frames: Sequence[Blob], now: float) -> ServerMessage | None:
         """Carries out a message that came over the connection ``identity``, which proved ``key``.
@@ -129,9 +142,11 @@ class Broker:
                 else:
                     assert session is not None
                     self._carry_out(session, message, blobs)
-        except Kiss3DError as error:
-            _log.warning("a message was refused: %s %s", error.code, error.message)
+        except Exception as unexpected:
+            error = unexpected if isinstance(unexpected, Kiss3DError) else _fault(owner, unexpected)
             about, job = peek(frames) if message is None else (TAGS[type(message)], getattr(message, "job", None))
+            words = "%s: a message (%s) was refused: %s %s"
+            _log.warning(words, owner.name, about or "unreadable", error.code, error.message, extra={"job": job})
             refused = Refused(about=about, job=job, code=error.code, message=error.message, remedy=error.remedy)
             if session is None:
                 return refused
@@ -146,6 +161,10 @@ class Broker:
         message = self._pulls.hear(notice)
         if message is not None:
             self._tell_pull(message)
+
+    def start_no_more(self) -> None:
+        """The job that runs goes on; those that wait, and those still to come, are for the next backend."""
+        self._starts_jobs = False
 
     def tick(self, now: float) -> None:
         """Does what is due: the worker's care, the next job, silent clients."""
@@ -196,6 +215,8 @@ class Broker:
                 self.results.send_meshes(session, message.job)
             case Fetch():
                 self.results.ask_chunk(session, message)
+            case GetStatus():
+                session.outbox.put(Letter(self._status(session.owner)))
             case ListModels():
                 session.outbox.put(Letter(ModelList(model_infos(self._data_dir), self._pulls.entries)))
             case PullModels():
@@ -216,7 +237,8 @@ class Broker:
         if not posted:
             self._attach(session, Attach(submit.job))
             return
-        _log.info("job %s: accepted from %s (%s)", submit.job, session.owner.name, session.client)
+        words = "job %s: accepted from %s (%s)"
+        _log.info(words, submit.job, session.owner.name, session.client, extra={"job": submit.job})
         self._publish(posted)
         # Jobs of others may come behind this one now.
         self._places.change()
@@ -290,6 +312,8 @@ class Broker:
         self.sessions.publish_pull(Letter(message), end=True)
 
     def _start_next(self) -> None:
+        if not self._starts_jobs:
+            return
         problem = self._supervisor.start_problem
         if self._supervisor.state is not WorkerState.IDLE and problem is None:
             return

@@ -6,14 +6,12 @@ import contextlib
 import importlib
 import logging
 import queue
-import signal
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
 import zmq
 from attrs import field, frozen
@@ -23,8 +21,12 @@ from kiss3d_backend.broker.admission import Admission
 from kiss3d_backend.broker.broker import Broker, KeyUnknown
 from kiss3d_backend.broker.delivery import Delivery
 from kiss3d_backend.broker.gate import Gate
+from kiss3d_backend.broker.metrics import EVERY_SECONDS, Metrics
 from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.sessions import Sessions
+from kiss3d_backend.broker.status import StatusDesk
+from kiss3d_backend.broker.stopping import StopRequest
+from kiss3d_backend.clients.identity import OWNER
 from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DEFAULT_RECIPES, DataDir, WorkerLimits
 from kiss3d_backend.devices.probe import probe_device
@@ -57,7 +59,8 @@ INTAKE = "kiss3d_backend.intake.submit"
 class ServeConfig:
     """How a backend runs. ``private``: its unfinished jobs are cancelled when it ends. ``vram_budget``: bytes of the
     graphics card that jobs are planned with; None leaves it to the machine. ``keep_days``, ``keep_gigabytes``: see
-    :class:`kiss3d_backend.jobs.keeper.Keeping`; None leaves it as it was said before."""
+    :class:`kiss3d_backend.jobs.keeper.Keeping`; None leaves it as it was said before. ``grace``: seconds that the
+    running job is given when the backend is told to stop. ``metrics``: where they are served."""
 
     bind: Address
     data_dir: DataDir
@@ -66,22 +69,25 @@ class ServeConfig:
     vram_budget: int | None = None
     keep_days: float | None = None
     keep_gigabytes: float | None = None
+    grace: float = 0.0
+    metrics: Address | None = None
     worker: WorkerLimits = field(factory=WorkerLimits)
 
 
 @frozen
 class Ready:
-    """What a backend tells when it can be talked to."""
+    """What a backend tells when it can be talked to. ``metrics``: the address of its page for Prometheus, if any."""
 
     address: str
     instance: str
+    metrics: str | None = None
 
 
-def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: threading.Event) -> None:
-    """Runs a backend until ``stop`` is set, or the process is told to end.
+def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: StopRequest) -> None:
+    """Runs a backend until it is asked to stop.
 
     Raises :class:`BindRefused`, :class:`AddressInUse`, :class:`AddressInvalid`, :class:`DataDirectoryUnusable`, and
-    what :func:`backend_keys` raises.
+    what :func:`backend_keys` and :class:`Metrics` raise.
     """
     instance = str(uuid.uuid4())
     with contextlib.ExitStack() as stack:
@@ -107,9 +113,14 @@ def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: threading.E
         book = JobBook(store, Artifacts(data.artifacts), instance, ended=ended)
         server = _Server(config, gate, book, reports, keeper, Admission(registry), instance)
         stack.callback(server.close)
+        page = None
+        if config.metrics is not None:
+            metrics = server.serve_metrics(config.metrics)
+            stack.callback(metrics.close)
+            page = f"http://{config.metrics.host}:{metrics.port}/metrics"
         if not config.private:
             book.adopt(lambda backend: is_dead(data.backends, backend))
-        ready(Ready(gate.address, instance))
+        ready(Ready(gate.address, instance, page))
         server.run(stop)
 
 
@@ -146,7 +157,12 @@ class _Server:
             self._notify,
             config.worker,
         )
+        self._metrics: Metrics | None = None
+        self._metrics_due = float("-inf")
+        self._end_by: float | None = None
         root = config.data_dir.root
+        sessions = Sessions()
+        self._desk = StatusDesk(instance, root, book, self._supervisor, sessions)
         command = pull_command(root)
         self._pulls = Pulls(lambda names, start: PullProcess([*command, *names], start, self._notify))
         self._broker = Broker(
@@ -155,16 +171,22 @@ class _Server:
             keeper,
             self._supervisor,
             self._pulls,
-            Sessions(),
+            sessions,
             admission,
             instance,
             root,
             lambda: make_welcome(instance, root),
             _check_submit,
+            self._desk.status,
         )
         self._delivery = Delivery(gate, self._broker.sessions, self._broker.results, book.artifacts)
 
-    def run(self, stop: threading.Event) -> None:
+    def serve_metrics(self, bind: Address) -> Metrics:
+        """Begins to serve them; they are renewed by the loop."""
+        self._metrics = Metrics(bind)
+        return self._metrics
+
+    def run(self, stop: StopRequest) -> None:
         poller = zmq.Poller()
         self._gate.register(poller)
         poller.register(self._bell.socket, zmq.POLLIN)
@@ -173,7 +195,7 @@ class _Server:
         importlib.import_module(INTAKE)
         self._keeper.sweep()
         pause: float | None = None
-        while not stop.is_set():
+        while not (stop.asked and self._may_end(stop, time.monotonic())):
             ready = dict(poller.poll(int(1000 * (TICK_SECONDS if pause is None else pause))))
             if self._bell.socket in ready:
                 self._bell.silence()
@@ -184,6 +206,24 @@ class _Server:
             self._broker.tick(time.monotonic())
             self._keeper.tick()
             pause = self._delivery.send_all()
+            self._show_metrics(time.monotonic())
+
+    def _may_end(self, stop: StopRequest, now: float) -> bool:
+        """Whether the running job has ended, or has had its time; what remains of it is put back."""
+        job = self._supervisor.job
+        if self._end_by is None:
+            self._end_by = now + self._config.grace
+            self._desk.stopping = True
+            self._broker.start_no_more()
+            if job is not None and self._config.grace and not stop.at_once:
+                words = "stopping: job %s has %.0f s to end; asked again, the backend stops at once"
+                _log.info(words, job, self._config.grace, extra={"job": job})
+        return stop.at_once or job is None or now >= self._end_by
+
+    def _show_metrics(self, now: float) -> None:
+        if self._metrics is not None and now >= self._metrics_due:
+            self._metrics_due = now + EVERY_SECONDS
+            self._metrics.show(self._desk.status(OWNER), self._book.counts())
 
     def close(self) -> None:
         self._pulls.close()
@@ -194,6 +234,7 @@ class _Server:
                 self._book.abandon()
             elif running is not None:
                 self._book.put_back(running)
+                _log.info("job %s: put back; it goes on at the next start", running, extra={"job": running})
         except DISK_ERRORS as error:
             # The next backend finds the job as if this one had been killed.
             _log.error("the job that ran cannot be put back: %s", error)
@@ -265,13 +306,3 @@ def make_welcome(instance: str, data_dir: Path) -> Welcome:
         missing_models=tuple(missing),
         bytes_to_get=bytes_missing(data_dir, missing),
     )
-
-
-def stop_on_signals(stop: threading.Event) -> None:
-    """Ctrl-C and SIGTERM set ``stop``; call it on the main thread."""
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, handler)

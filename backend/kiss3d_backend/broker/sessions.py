@@ -21,7 +21,8 @@ MOST_CONNECTIONS_OF_ONE = 64
 class Session:
     """One connection of one client. ``minor``: of the version of the protocol that it speaks.
 
-    ``key`` is the public key that the connection proved, ``owner`` the client whose key it was at the hello.
+    ``key`` is the public key that the connection proved, ``owner`` the client whose key it was at the hello;
+    ``opened`` when that was, on the clock of ``last_heard``.
     """
 
     identity: bytes
@@ -29,6 +30,7 @@ class Session:
     last_heard: float
     key: str
     owner: ClientIdentity
+    opened: float
     minor: int = PROTOCOL_MINOR
     outbox: Outbox = field(factory=Outbox)
     follows: set[str] = field(factory=set[str])
@@ -68,7 +70,7 @@ class Sessions:
         if session is None:
             if sum(other.owner.id == owner.id for other in self) >= MOST_CONNECTIONS_OF_ONE:
                 raise TooManyRequests(f"This client has {MOST_CONNECTIONS_OF_ONE} connections already.")
-            session = self._by_identity[identity] = Session(identity, client, now, key, owner)
+            session = self._by_identity[identity] = Session(identity, client, now, key, owner, now)
         session.last_heard, session.minor = now, minor
         return session
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kiss3d_backend import __version__
+from kiss3d_backend.commands.terminal import plain
 from kiss3d_backend.config import DataDir, default_data_dir
 from kiss3d_backend.jobs.store import JobStore
 from kiss3d_protocol.client import Client
@@ -32,8 +33,8 @@ def run_jobs(*, connect: str | None, data_dir: Path | None, limit: int, as_json:
     for job in jobs:
         table.add_row(
             job.job[:8],
-            job.name,
-            job.preset,
+            plain(job.name),
+            plain(job.preset),
             str(job.seed),
             f"{job.state} ({job.error})" if job.error else job.state,
             f"{job.fraction:.0%}",

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import threading
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from kiss3d_backend import __version__
-from kiss3d_backend.broker.server import Ready, ServeConfig, serve, stop_on_signals
+from kiss3d_backend.broker.server import Ready, ServeConfig, serve
+from kiss3d_backend.broker.stopping import StopRequest, stop_on_signals
 from kiss3d_backend.config import DataDir, default_data_dir
 from kiss3d_backend.devices.budget import read_budget
+from kiss3d_backend.logs import log_to_file, log_to_terminal
 from kiss3d_protocol.address import parse_address
-
-LOG_BYTES = 4_000_000
-LOG_FILES = 3
 
 
 def run_serve(
@@ -31,8 +28,10 @@ def run_serve(
     vram_budget: str | None = None,
     keep_days: float | None = None,
     keep_gigabytes: float | None = None,
+    grace: float = 0.0,
+    metrics: str | None = None,
 ) -> None:
-    """Runs a backend; prints one line when it is ready."""
+    """Runs a backend; prints one line when it is ready. ``metrics``: a port of this computer, or HOST:PORT."""
     config = ServeConfig(
         bind=parse_address(bind),
         data_dir=DataDir((data_dir or default_data_dir()).absolute()),
@@ -41,14 +40,16 @@ def run_serve(
         vram_budget=None if vram_budget is None else read_budget(vram_budget),
         keep_days=keep_days,
         keep_gigabytes=keep_gigabytes,
+        grace=0.0 if private else grace,
+        metrics=None if metrics is None else parse_address(f"127.0.0.1:{metrics}" if metrics.isdigit() else metrics),
     )
-    stop = threading.Event()
+    stop = StopRequest()
     stop_on_signals(stop)
     if until_stdin_closes:
         threading.Thread(target=_stop_when_stdin_closes, args=(stop,), daemon=True).start()
 
     def tell_ready(ready: Ready) -> None:
-        _log_to(config.data_dir.log)
+        log_to_file(config.data_dir.log)
         if as_json:
             line = {
                 "event": "ready",
@@ -56,6 +57,7 @@ def run_serve(
                 "pid": os.getpid(),
                 "version": __version__,
                 "data_dir": str(config.data_dir.root),
+                "metrics": ready.metrics,
             }
             print(json.dumps(line), flush=True)
         else:
@@ -64,19 +66,15 @@ def run_serve(
                 "Stop it with Ctrl-C.",
                 flush=True,
             )
+            if ready.metrics is not None:
+                print(f"Metrics are at {ready.metrics}.", flush=True)
+            log_to_terminal()
 
     serve(config, tell_ready, stop)
 
 
-def _stop_when_stdin_closes(stop: threading.Event) -> None:
+def _stop_when_stdin_closes(stop: StopRequest) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
-    stop.set()
-
-
-def _log_to(path: Path) -> None:
-    file = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", delay=True)
-    file.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    root.setLevel(logging.INFO)
-    root.addHandler(file)
+    # Who started this backend has gone.
+    stop.ask_at_once()

@@ -1,17 +1,15 @@
 """Meshes from outside: checked in full before a job is accepted, and read with their pictures.
 
 A mesh of the protocol has its sizes and types checked already (:mod:`kiss3d_protocol.payloads`); here its values are.
-Needs numpy and Pillow, no more, so that the broker can refuse a bad mesh at once.
+Checking needs numpy, no more, so that the broker can refuse a bad mesh at once.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 
 import attrs
 import numpy as np
-from PIL import Image
 
 from kiss3d_backend.intake.picture import inspect_picture
 from kiss3d_backend.mesh.payload import encoded_picture, read_mesh
@@ -21,6 +19,8 @@ from kiss3d_protocol.payloads import Blob, MeshRef
 
 LARGEST_COORDINATE = 1e6
 """Beyond it float32 leaves less than a tenth of a unit; nothing that a person models is there."""
+
+_BLOCK = 65_536
 
 
 def check_mesh(ref: MeshRef, blobs: Sequence[Blob] | Mapping[int, Blob]) -> Mesh:
@@ -40,11 +40,7 @@ def check_mesh(ref: MeshRef, blobs: Sequence[Blob] | Mapping[int, Blob]) -> Mesh
         raise MeshFileUnreadable(
             f"The mesh has coordinates beyond {LARGEST_COORDINATE:,.0f}.", "Scale it down and move it to the origin."
         )
-    # Judged at the mesh's own size: a tiny mesh far from nothing is as good as a large one.
-    used = mesh.positions[mesh.triangles].astype(np.float64)
-    size = float(np.ptp(used.reshape(-1, 3), axis=0).max())
-    sides = (used[:, 1:] - used[:, :1]) / (size or 1.0)
-    if not np.any(np.linalg.norm(np.cross(sides[:, 0], sides[:, 1], axis=1), axis=1) > 1e-12):
+    if not _has_area(mesh):
         raise MeshEmpty("No face of the mesh has an area.")
     for name, picture in (("texture", ref.texture), ("normal map", ref.normal_map)):
         data = encoded_picture(picture, blobs)
@@ -66,11 +62,28 @@ def read_mesh_input(ref: MeshRef, blobs: Sequence[Blob] | Mapping[int, Blob]) ->
     )
 
 
+def _has_area(mesh: Mesh) -> bool:
+    """Judged at the mesh's own size: a tiny mesh far from nothing is as good as a large one.
+
+    Block by block, and no further than needed: the broker waits meanwhile.
+    """
+    used = np.zeros(len(mesh.positions), dtype=bool)
+    used[mesh.triangles.ravel()] = True
+    size = float(np.ptp(mesh.positions[used].astype(np.float64), axis=0).max()) or 1.0
+    for start in range(0, len(mesh.triangles), _BLOCK):
+        corners = mesh.positions[mesh.triangles[start : start + _BLOCK]].astype(np.float64)
+        sides = (corners[:, 1:] - corners[:, :1]) / size
+        if np.any(np.linalg.norm(np.cross(sides[:, 0], sides[:, 1], axis=1), axis=1) > 1e-12):
+            return True
+    return False
+
+
 def _decoded(name: str, data: bytes | None) -> Texture | None:
     if data is None:
         return None
+    from kiss3d_backend.intake.decode import read_pixels
+
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as image:
-            return Texture(np.asarray(image.convert("RGB")))
-    except (OSError, ValueError, SyntaxError) as error:
+        return Texture(read_pixels(data))
+    except PictureError as error:
         raise MeshFileUnreadable(f"The mesh's {name} is damaged.", "Export the mesh again.") from error

@@ -189,12 +189,16 @@ class JobBook:
 
     def summaries(self, limit: int, client: ClientIdentity = OWNER) -> list[JobRecord]:
         """The newest jobs that are the client's business, a running one with its present fraction."""
-        return [
-            attrs.evolve(record, fraction=self._progress[record.job].fraction)
-            if record.job in self._progress
-            else record
-            for record in self.store.newest(limit, None if client.admin else client.id)
-        ]
+        return [self._as_it_is(record) for record in self.store.newest(limit, None if client.admin else client.id)]
+
+    def unfinished(self, client: ClientIdentity, limit: int) -> list[JobRecord]:
+        """The client's jobs that run or wait here, the running one first."""
+        found = self.store.unfinished_of(self._instance, None if client.admin else client.id, limit)
+        return [self._as_it_is(record) for record in found]
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs of this backend, of all clients, are in each state."""
+        return self.store.counts(self._instance)
 
     def adopt(self, is_dead: Callable[[str], bool]) -> None:
         """Takes over the unfinished jobs of backends that have ended: waiting ones wait, interrupted ones go on."""
@@ -233,6 +237,10 @@ class JobBook:
         for record in self.store.unfinished():
             if record.backend == self._instance:
                 self.record(Posted(Cancelled(job=record.job)))
+
+    def _as_it_is(self, record: JobRecord) -> JobRecord:
+        progress = self._progress.get(record.job)
+        return record if progress is None else attrs.evolve(record, fraction=progress.fraction)
 
     def _number(self, posted: Posted) -> Posted:
         number = self.store.get(posted.event.job).last_number + 1

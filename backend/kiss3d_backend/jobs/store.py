@@ -244,6 +244,20 @@ class JobStore:
         rows = self._db.execute("SELECT * FROM jobs WHERE state IN ('queued', 'running') ORDER BY created, rowid")
         return [_record(row) for row in rows]
 
+    def unfinished_of(self, backend: str, owner: str | None, limit: int) -> list[JobRecord]:
+        """Of one backend the jobs of one client, or of all: the running one first, then those that wait, by age."""
+        rows = self._db.execute(
+            "SELECT * FROM jobs WHERE backend = ?1 AND state IN ('queued', 'running') AND (?2 IS NULL OR owner = ?2) "
+            "ORDER BY state = 'queued', created, rowid LIMIT ?3",
+            (backend, owner, limit),
+        )
+        return [_record(row) for row in rows]
+
+    def counts(self, backend: str) -> dict[str, int]:
+        """How many jobs of a backend are in each state."""
+        rows = self._db.execute("SELECT state, COUNT(*) FROM jobs WHERE backend = ? GROUP BY state", (backend,))
+        return {str(state): int(count) for state, count in rows}
+
     def change_state(self, job: str, state: JobState, **columns: object) -> None:
         """A legal transition (else :class:`ValueError`), and other columns with it."""
         check_transition(self.get(job).state, state)

@@ -32,6 +32,7 @@ MOST_PARTS = 20_000
 MOST_TEXTURE_PIXELS = 100_000_000
 
 _ASIDE_SUFFIXES = (".mtl", ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".tga")
+_TEXTURE_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "TGA", "GIF")
 _MOST_ASIDE_BYTES = 128 * 2**20
 _UNSUPPORTED = {
     "KHR_draco_mesh_compression": "Draco compression",
@@ -271,6 +272,9 @@ def _texture(material: Any) -> Texture | None:
         image = getattr(material, "image", None)
     if image is None:
         return None
+    # Nothing is decoded yet. Pillow knows formats, too, for which it starts other programs (EPS: Ghostscript).
+    if image.format is not None and image.format not in _TEXTURE_FORMATS:
+        raise MeshFileUnreadable(f"A texture is a {image.format} file.", "Export the mesh with PNG or JPEG textures.")
     if image.width * image.height > MOST_TEXTURE_PIXELS:
         raise MeshTooLarge(f"A texture has {image.width} x {image.height} pixels; at most 100 megapixels can be read.")
     pixels = np.asarray(image.convert("RGB"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kiss3d_backend.intake.picture import read_picture
+from kiss3d_backend.intake.decode import read_picture
 from kiss3d_backend.mesh.bundle.layout import split_bundle
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.pipeline.types import Bundle

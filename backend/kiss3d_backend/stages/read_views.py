@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from kiss3d_backend.intake.picture import read_picture
+from kiss3d_backend.intake.decode import read_picture
 from kiss3d_backend.mesh.bundle.check import colour_mask
 from kiss3d_backend.mesh.bundle.layout import TILE, VIEWS, view_name
 from kiss3d_backend.mesh.on_white import on_white

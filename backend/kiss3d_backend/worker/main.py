@@ -24,6 +24,7 @@ from kiss3d_backend import __version__
 from kiss3d_backend.config import DataDir
 from kiss3d_backend.disk import disk_error, is_disk_full
 from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.logs import JsonLines, log_to_broker
 from kiss3d_backend.models.store import ModelStore
 from kiss3d_backend.reports.folder import ReportFolder
 from kiss3d_backend.worker.messages import (
@@ -87,8 +88,9 @@ class JobControl:
 class Worker:
     """Takes jobs from the reader's queue and runs them with the recipe of their preset."""
 
-    def __init__(self, pipe: BrokerPipe, data_dir: DataDir) -> None:
+    def __init__(self, pipe: BrokerPipe, data_dir: DataDir, log: JsonLines) -> None:
         self._pipe = pipe
+        self._log = log
         self._artifacts = Artifacts(data_dir.artifacts)
         self._checkpoints = data_dir.checkpoints
         self._recipes: Mapping[str, Recipe] = {}
@@ -120,9 +122,11 @@ class Worker:
         self._recipes = recipes
         while True:
             start = self._jobs.get()
+            self._log.job = start.job
             self._pipe.event(self._run_job(start, self._controls[start.job]))
             del self._controls[start.job]
             self._jobs_done += 1
+            self._log.job = None
 
     def _run_job(self, start: StartJob, control: JobControl) -> JobEvent:
         params = start.params
@@ -242,17 +246,19 @@ def load_recipes(spec: str, data_dir: Path, vram_budget: int | None = None) -> M
 
 def main() -> None:
     """The process's entry point."""
-    # Ctrl-C in the broker's terminal reaches this process too; its life is the broker's business.
+    # Ctrl-C in the broker's terminal, and a stop of the whole group, reach this process too; its life is the broker's
+    # business, and ends with its input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     parser = argparse.ArgumentParser(prog="kiss3d-worker")
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--recipes", required=True)
     parser.add_argument("--vram-budget", type=int, help="bytes")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log = log_to_broker(sys.stderr)
     pipe = BrokerPipe(_take_stdout())
     data_dir = DataDir(options.data_dir)
-    worker = Worker(pipe, data_dir)
+    worker = Worker(pipe, data_dir, log)
     # Before all that takes seconds: a broker that dies meanwhile leaves nothing behind.
     threading.Thread(target=worker.read, args=(sys.stdin.buffer,), name="orders", daemon=True).start()
     recipes = load_recipes(options.recipes, data_dir.root, options.vram_budget)

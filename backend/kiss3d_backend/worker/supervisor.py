@@ -19,6 +19,7 @@ from typing import BinaryIO
 import attrs
 
 from kiss3d_backend.config import WorkerLimits
+from kiss3d_backend.logs import relay
 from kiss3d_backend.worker.messages import (
     CancelJob,
     ChooseBundles,
@@ -270,8 +271,7 @@ class Supervisor:
         with pipe:
             for line in pipe:
                 text = line.decode("utf-8", "replace").rstrip()
-                process.last_words.append(text)
-                _log.info("worker %d: %s", process.popen.pid, text)
+                process.last_words.append(relay(text, process.popen.pid, self.job))
 
     def _job_event(self, worker_event: WorkerEvent) -> list[WorkerEvent | Interrupted]:
         event, job = worker_event.event, self._job

@@ -1,0 +1,92 @@
+"""How a backend is, for people, for programs that watch it, and for metrics."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from kiss3d_backend import __version__
+from kiss3d_backend.broker.disk_use import DiskUse
+from kiss3d_backend.broker.sessions import Sessions
+from kiss3d_backend.clients.identity import ClientIdentity
+from kiss3d_backend.devices.probe import probe_device
+from kiss3d_backend.jobs.book import JobBook
+from kiss3d_backend.worker.supervisor import Supervisor
+from kiss3d_protocol.errors import DataDirectoryUnusable, DiskFull, Kiss3DError
+from kiss3d_protocol.messages import Connection, Status, WarningNote
+
+MOST_JOBS = 100
+LITTLE_ROOM = 2 * 2**30
+"""A job of the largest preset keeps about half a GiB: with less than this, disks are full by tomorrow."""
+
+
+class StatusDesk:
+    """Asks everybody what there is to be told. ``stopping`` is set when the backend has been told to stop."""
+
+    def __init__(
+        self,
+        instance: str,
+        root: Path,
+        book: JobBook,
+        supervisor: Supervisor,
+        sessions: Sessions,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.stopping = False
+        self._instance = instance
+        self._root = root
+        self._book = book
+        self._supervisor = supervisor
+        self._sessions = sessions
+        self._clock = clock
+        self._started = clock()
+        self._disk = DiskUse(root)
+        self._disk.known()
+
+    def status(self, asker: ClientIdentity) -> Status:
+        """As things stand now, with what is the asking client's business. A few milliseconds."""
+        now = self._clock()
+        counts = self._book.counts()
+        disk_free, problems = self._room()
+        if self._supervisor.start_problem is not None:
+            problems.append(self._supervisor.start_problem)
+        connections = (
+            Connection(session.owner.name, session.client, max(now - session.opened, 0.0)) for session in self._sessions
+        )
+        return Status(
+            server=f"kiss3d/{__version__}",
+            instance=self._instance,
+            uptime_seconds=max(now - self._started, 0.0),
+            stopping=self.stopping,
+            worker=self._supervisor.state.value,
+            running=counts.get("running", 0),
+            waiting=counts.get("queued", 0),
+            clients=len(self._sessions),
+            device=probe_device(),
+            memory=_resident(None) + (_resident(self._supervisor.pid) if self._supervisor.pid else 0),
+            disk_used=self._disk.known(),
+            disk_free=disk_free,
+            problems=tuple(WarningNote(each.code, each.message, each.remedy) for each in problems),
+            jobs=tuple(record.summary() for record in self._book.unfinished(asker, MOST_JOBS)),
+            connections=tuple(connections) if asker.admin else (),
+        )
+
+    def _room(self) -> tuple[int, list[Kiss3DError]]:
+        try:
+            free = shutil.disk_usage(self._root).free
+        except OSError as error:
+            return 0, [DataDirectoryUnusable(f"The data directory cannot be used ({error.strerror}).")]
+        little = DiskFull(f"Only {free / 1e9:.1f} GB are free for jobs and results.")
+        return free, [little] if free < LITTLE_ROOM else []
+
+
+def _resident(pid: int | None) -> int:
+    """The memory of a process, of this one by default; 0 when it has just ended."""
+    with contextlib.suppress(psutil.Error):
+        return int(psutil.Process(pid).memory_info().rss)
+    return 0
