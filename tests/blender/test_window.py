@@ -366,6 +366,19 @@ def test_file_loaded_in_mid_job_and_places_to_look(
 
         inputs_that_need_a_window(window, backend)
 
+        # Another file knows nothing of the results, but the backend does.
+        window.execute(OPEN_PANELS)
+        window.execute("bpy.context.scene.kiss3d.result.mark_asset = True; bpy.ops.kiss3d.list_jobs()")
+        there = f"next(iter({SESSION}.monitor().connections.values())).jobs_there"
+        window.wait_until(f"len({there}) == 3")
+        window.execute(f"assert bpy.ops.kiss3d.bring_back(job={there}[0].job) == {{'FINISHED'}}")
+        window.wait_until(f"{JOBS}[-1].settled and 'lollipop' in bpy.data.objects")
+        window.show_panel("Kiss3D")
+        window.settle()
+        window.screenshot("4-result-and-history")
+        assert window.evaluate("[entry.name for entry in bpy.context.scene.kiss3d.history]") == ["lollipop"]
+        assert "Traceback" not in window.output, window.output
+
         window.execute("bpy.ops.kiss3d.preferences()")
         window.settle()
         window.screenshot("3-preferences")
@@ -387,6 +400,19 @@ with bpy.context.temp_override(area=area, region=region):
 
 def in_view(window: Window, source: str) -> None:
     window.execute(IN_VIEW + "".join(f"    {line}\n" for line in source.splitlines()))
+
+
+OPEN_PANELS = """
+import sys
+for name in ("result", "history"):
+    module = sys.modules[f"bl_ext.user_default.kiss3d.ui.{name}_panel"]
+    panel = getattr(module, f"KISS3D_PT_{name}")
+    bpy.utils.unregister_class(panel)
+    panel.bl_options = set()
+    bpy.utils.register_class(panel)
+bpy.ops.wm.read_homefile()
+"""
+"""The two that are closed at first, open in a new file."""
 
 
 def inputs_that_need_a_window(window: Window, backend: ScriptedBackend) -> None:

@@ -3,7 +3,7 @@
 import bpy
 import numpy as np
 from running import until
-from scene_inputs import choose
+from scene_inputs import add_camera, choose
 from session import (
     ADDRESS,
     FINAL,
@@ -248,3 +248,33 @@ def check_result_looks_as_the_backend_draws_it():
         pixels = render_alone([made], eye, shown, Look("FLAT", "TEXTURE"), COMPARED)
         (FOLDER / f"drawn-{azimuth}.png").write_bytes(encode_png(pixels))
     assert not orphans()
+
+
+def check_normal_map_turns_the_light_in_cycles():
+    """Its red says that the surface leans towards -u, on the front the left: light from there is met head on."""
+    new_file()
+    made = generate("bumpy", size=2.0, location=(0, 0, 0))
+    scene = bpy.context.scene
+    add_camera((0, -8, 1))
+    scene.camera.data.type, scene.camera.data.ortho_scale = "ORTHO", 0.4  # the middle of the front, where it faces -Y
+    sun = bpy.data.objects.new("Sun", bpy.data.lights.new("Sun", "SUN"))
+    scene.collection.objects.link(sun)
+    scene.render.engine, scene.cycles.samples, scene.cycles.use_denoising = "CYCLES", 4, False
+    scene.render.resolution_x = scene.render.resolution_y = 16
+    scene.view_settings.view_transform = "Raw"
+    scene.render.filepath = str(FOLDER / "lit.png")
+
+    def brightness(degrees):
+        sun.rotation_euler = (np.pi / 2, 0, np.radians(degrees))  # at 0 it shines from -Y
+        bpy.ops.render.render(write_still=True)
+        image = bpy.data.images.load(scene.render.filepath, check_existing=False)
+        mean = np.array(image.pixels).reshape(-1, 4)[:, :3].mean()
+        bpy.data.images.remove(image)
+        return float(mean)
+
+    left, right = brightness(-45), brightness(45)
+    tree = made.data.materials[0].node_tree
+    shader = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
+    tree.links.remove(shader.inputs["Normal"].links[0])
+    flat = brightness(-45)
+    assert left > 1.25 * flat and right < 0.35 * flat, (left, flat, right)
