@@ -21,6 +21,7 @@ from kiss3d_backend.config import DataDir
 from kiss3d_backend.jobs.book import JobBook
 from kiss3d_backend.worker.supervisor import WorkerState
 from kiss3d_protocol.errors import BackendStartFailed
+from kiss3d_protocol.framing import encode
 from kiss3d_protocol.messages import Connection, Status
 
 INSTANCE = "9d6b8a44-7a0c-4f0e-8f57-ba9876543210"
@@ -56,6 +57,18 @@ def test_jobs_are_counted_for_all_and_named_to_their_own(desk: Desk, book: JobBo
     assert [job.state for job in to_owner.jobs] == ["running", "queued", "queued"]
     assert to_owner.connections == (Connection("anna", "blender/1", 60.5),)
     assert to_owner.problems == () and to_owner.worker == "idle"
+
+
+def test_it_fits_into_a_message_whatever_the_others_are_called(desk: Desk, book: JobBook, make_submit: Any) -> None:
+    for number in range(120):
+        submit, blob = make_submit()
+        book.submit(attrs.evolve(submit, name="\U0001f3fa" * 256), [blob], ClientIdentity(f"id-{number}", "x" * 64))
+    for number in range(300):
+        owner = ClientIdentity(f"id-{number}", "x" * 64)
+        desk.sessions.open(b"%d" % number, "\U0001f3fa" * 256, 0.0, key="k", owner=owner)
+    status = desk.desk.status(OWNER)
+    assert (status.waiting, len(status.jobs), status.clients, len(status.connections)) == (120, 100, 300, 256)
+    encode(status)
 
 
 def test_a_worker_that_does_not_start_and_a_full_disk_are_problems(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

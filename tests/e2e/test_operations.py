@@ -43,7 +43,7 @@ def log_of(data_dir: Path) -> list[dict[str, Any]]:
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
@@ -52,7 +52,7 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 
 def running(client: Client, job: str) -> None:
     while True:
-        news = client.wait(20)
+        news = client.wait(60)
         assert news is not None
         if isinstance(news, Received) and isinstance(news.message, Progress) and news.message.job == job:
             return
@@ -61,7 +61,7 @@ def running(client: Client, job: str) -> None:
 def status_of(client: Client) -> Status:
     client.get_status()
     while True:
-        news = client.wait(10)
+        news = client.wait(60)
         assert news is not None
         if isinstance(news, Received) and isinstance(news.message, Status):
             return news.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from kiss3d_protocol.errors import DataDirectoryUnusable, DiskFull, Kiss3DError
 from kiss3d_protocol.messages import Connection, Status, WarningNote
 
 MOST_JOBS = 100
+MOST_CONNECTIONS = 256
+"""With names of the greatest length, these many jobs and connections still fit into one message."""
 LITTLE_ROOM = 2 * 2**30
 """A job of the largest preset keeps about half a GiB: with less than this, disks are full by tomorrow."""
 
@@ -73,7 +76,7 @@ class StatusDesk:
             disk_free=disk_free,
             problems=tuple(WarningNote(each.code, each.message, each.remedy) for each in problems),
             jobs=tuple(record.summary() for record in self._book.unfinished(asker, MOST_JOBS)),
-            connections=tuple(connections) if asker.admin else (),
+            connections=tuple(itertools.islice(connections, MOST_CONNECTIONS)) if asker.admin else (),
         )
 
     def _room(self) -> tuple[int, list[Kiss3DError]]:
