@@ -1,13 +1,12 @@
-"""Triplane samples and the perceptrons that read them, against direct loops in float64."""
+"""Triplane samples and the perceptrons that read them, beside the definition in float64."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pytest
 import torch
 from tests.fakes.tiny.lrm import TINY, tiny_lrm
+from tests.learned import lrm_by_hand as by_hand
 from torch import Tensor
 
 from kiss3d_backend.mesh.flexicubes.grid import cell_corners, grid_positions
@@ -28,30 +27,6 @@ def planes() -> Tensor:
     return torch.randn(1, 3, TINY.channels, 10, 10, generator=torch.Generator().manual_seed(4))
 
 
-def sampled_by_hand(planes: np.ndarray, point: np.ndarray) -> list[float]:
-    size = planes.shape[-1]
-    x, y, z = point
-    features = []
-    for plane, (across, down) in zip(planes, ((x, y), (x, z), (z, y)), strict=True):
-        column, row = ((place + 1) / 2 * size - 0.5 for place in (across, down))
-        total = np.zeros(len(plane))
-        for r in (math.floor(row), math.floor(row) + 1):
-            for c in (math.floor(column), math.floor(column) + 1):
-                if 0 <= r < size and 0 <= c < size:
-                    total += plane[:, r, c] * (1 - abs(row - r)) * (1 - abs(column - c))
-        features += total.tolist()
-    return features
-
-
-def read_by_hand(model: Lrm, net: str, features: np.ndarray) -> np.ndarray:
-    state = {name: value.double().numpy() for name, value in model.synthesizer.decoder.state_dict().items()}
-    for layer in (0, 2, 4, 6):
-        features = features @ state[f"{net}.{layer}.weight"].T + state[f"{net}.{layer}.bias"]
-        if layer < 6:
-            features = np.maximum(features, 0)
-    return features
-
-
 @pytest.fixture(scope="module")
 def points() -> Tensor:
     """Some outside of the box of side 2, which the grid's border reaches."""
@@ -59,32 +34,23 @@ def points() -> Tensor:
 
 
 def test_samples_are_bilinear_with_zeros_outside(planes: Tensor, points: Tensor) -> None:
-    expected = [sampled_by_hand(planes[0].double().numpy(), point) for point in points.double().numpy()]
-    np.testing.assert_allclose(sample_planes(planes[0], points).numpy(), expected, atol=2e-6)
+    np.testing.assert_allclose(sample_planes(planes[0], points), by_hand.samples(planes[0], points), atol=2e-6)
 
 
 def test_the_field_at_points_is_what_the_definition_says(model: Lrm, planes: Tensor, points: Tensor) -> None:
-    features = np.array([sampled_by_hand(planes[0].double().numpy(), point) for point in points.double().numpy()])
+    state, features = model.state_dict(), by_hand.samples(planes[0], points)
     field = TriplaneField(model, planes)
-    np.testing.assert_allclose(field.values(points).numpy(), read_by_hand(model, "net_sdf", features)[:, 0], atol=1e-5)
-    np.testing.assert_allclose(
-        field.deformations(points).numpy(), read_by_hand(model, "net_deformation", features), atol=1e-5
-    )
-    colours = 1.002 / (1 + np.exp(-read_by_hand(model, "net_rgb", features))) - 0.001
-    np.testing.assert_allclose(field.colours(points).numpy(), colours, atol=1e-5)
+    np.testing.assert_allclose(field.values(points), by_hand.read(state, "net_sdf", features)[:, 0], atol=1e-5)
+    np.testing.assert_allclose(field.deformations(points), by_hand.read(state, "net_deformation", features), atol=1e-5)
+    np.testing.assert_allclose(field.colours(points), by_hand.colours(state, features), atol=1e-5)
 
 
 def test_weights_come_from_the_corners_in_their_order(model: Lrm, planes: Tensor) -> None:
     grid = grid_positions(4, 2.1)
     corners = cell_corners(torch.tensor([0, 21, 63]), 4)
-    features = np.array(
-        [
-            [sampled_by_hand(planes[0].double().numpy(), grid[corner].double().numpy()) for corner in cell]
-            for cell in corners
-        ]
-    ).reshape(3, -1)
+    features = by_hand.samples(planes[0], grid[corners].flatten(0, 1)).reshape(3, -1)
     found = TriplaneField(model, planes).weights(grid, corners)
-    np.testing.assert_allclose(found.numpy(), 0.1 * read_by_hand(model, "net_weight", features), atol=1e-6)
+    np.testing.assert_allclose(found, 0.1 * by_hand.read(model.state_dict(), "net_weight", features), atol=1e-6)
 
 
 def test_little_memory_means_more_pieces_and_the_same_numbers(model: Lrm, planes: Tensor, points: Tensor) -> None:
