@@ -46,3 +46,18 @@ def report(
     from kiss3d_backend.commands.job_report import run_report
 
     run_report(job=job, output=output, connect=connect, data_dir=data_dir, as_json=as_json)
+
+
+@jobs_app.command()
+def get(
+    job: Annotated[str, typer.Argument(help="A job's id, or its beginning.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The .glb file to write.", show_default=False)
+    ],
+    connect: ConnectOption = None,
+) -> None:
+    """Get the meshes of an earlier job from a running backend. What has come of a big one is not fetched again."""
+    from kiss3d_backend.commands.job_get import run_get
+    from kiss3d_protocol.version import DEFAULT_ADDRESS
+
+    run_get(job=job, output=output, connect=connect or DEFAULT_ADDRESS)

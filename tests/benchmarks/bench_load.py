@@ -5,10 +5,10 @@ makes the events of a draft job and a mesh as big as one, but computes nothing.
 
 ``submit_p50`` and ``submit_p99``: seconds from a submit to its ``queued`` event, with clients that submit at random,
 ``--rate`` a second in all, while the queue fills (target of p99: below 0.05). An accepted job is on the disk, so this
-includes three waits for it; ``--folder`` names another one. ``submit_cpu``: seconds of the broker's processor time for a
-submit. ``rss``: most bytes of the broker's process (target: below 300 MB). ``growth``: bytes by which it grew from a
-tenth of the events to their end (target: below 30 MB). ``events``: of progress that the worker told; it comes at most 20
-times a second, so an hour has 72,000. The exit code is 1 when a target is missed.
+includes three waits for it; ``--folder`` names another one. ``submit_cpu``: seconds of the broker's processor time for
+a submit. ``rss``: most bytes of the broker's process (target: below 300 MB). ``growth``: bytes by which it grew from a
+tenth of the events to their end (target: below 30 MB). ``events``: of progress that the worker told; it comes at most
+20 times a second, so an hour has 72,000. The exit code is 1 when a target is missed.
 """
 
 from __future__ import annotations

@@ -299,6 +299,10 @@ class TestReports:
             (found,) = json.loads(kiss3d("jobs", "--json", *where).stdout)
             assert (found["job"], found["state"], found["name"]) == (job, "finished", "disc.png")
         assert job[:8] in kiss3d("jobs").stdout
+        again = tmp_path / "again.glb"
+        got = kiss3d("jobs", "get", job[:8], "-o", again, "--connect", backend.address)
+        assert (got.returncode, got.stdout) == (0, f"{again}: 4 vertices, 4 triangles\n")
+        assert again.read_bytes() == (tmp_path / "o.glb").read_bytes()
 
     def test_the_report_of_a_job(self, kiss3d, disc: Path, backend: BackendProcess, tmp_path: Path):
         page, data = tmp_path / "now.html", tmp_path / "later.json"
