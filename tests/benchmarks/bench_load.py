@@ -213,13 +213,13 @@ def picture(seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def submit_all(load: Load, jobs: int, rate: float) -> None:
+def submit_all(load: Load, pictures: list[bytes], rate: float) -> None:
     """Each client in turn at a random moment."""
-    chance, pictures = random.Random(7), [picture(number) for number in range(jobs)]
-    for number in range(jobs):
+    chance = random.Random(7)
+    for number, data in enumerate(pictures):
         client = load.clients[number % len(load.clients)]
         writer = BlobWriter()
-        image = writer.image(pictures[number], "image/png", 300, 300)
+        image = writer.image(data, "image/png", 300, 300)
         submit = Submit(new_job_id(), "noise.png", GenerateParams(seed=0), image)
         client.waiting[submit.job] = time.perf_counter()
         client.send(submit, writer.blobs)
@@ -243,6 +243,7 @@ def main() -> int:
     args = parser.parse_args()
 
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        pictures = [picture(number) for number in range(args.jobs)]
         data = DataDir(Path(folder) / "data")
         with (
             BackendProcess(data.root, recipes="tests.benchmarks.bench_load:RECIPES") as backend,
@@ -258,7 +259,7 @@ def main() -> int:
             load.run(5.0)
             load.seconds.clear()
             before = broker_seconds(backend)
-            submit_all(load, args.jobs, args.rate)
+            submit_all(load, pictures, args.rate)
             submit_cpu = (broker_seconds(backend) - before) / args.jobs
             full = memory.readings[-1]
             clients[0].send(Cancel(blocker))

@@ -11,6 +11,7 @@ import attrs
 from tests.protocol.samples import welcome
 
 from kiss3d_protocol.errors import HelloRequired, JobUnknown
+from kiss3d_protocol.fetching import Chunk, Fetch
 from kiss3d_protocol.framing import decode_client, encode
 from kiss3d_protocol.messages import (
     TERMINAL_EVENTS,
@@ -27,15 +28,21 @@ from kiss3d_protocol.messages import (
     Refused,
     ServerMessage,
     Submit,
+    blob_refs,
 )
-from kiss3d_protocol.payloads import Blob
+from kiss3d_protocol.payloads import Blob, BlobWriter
 
 
 class ModelBackend:
-    """Peers are named by any hashable identity. ``outbox`` holds what is to be sent, in order."""
+    """Peers are named by any hashable identity. ``outbox`` holds what is to be sent, in order.
 
-    def __init__(self, heartbeat: float = 2.0) -> None:
+    ``in_chunks``: blobs of events are not sent with them, but can be fetched.
+    """
+
+    def __init__(self, heartbeat: float = 2.0, *, in_chunks: bool = False) -> None:
         self.heartbeat = heartbeat
+        self.in_chunks = in_chunks
+        self.blobs: dict[str, Blob] = {}
         self.instance = str(uuid.uuid4())
         self.jobs: dict[str, list[tuple[Any, Sequence[Blob]]]] = {}
         self.outbox: deque[tuple[Any, list[Blob]]] = deque()
@@ -69,6 +76,11 @@ class ModelBackend:
             case Cancel():
                 if message.job in self.jobs and not self.ended(message.job):
                     self.happen(Cancelled(job=message.job))
+            case Fetch():
+                writer, whole = BlobWriter(), self.blobs[message.sha256]
+                piece = writer.piece(whole[message.offset : message.offset + message.length])
+                chunk = Chunk(message.job, message.sha256, message.offset, len(whole), piece)
+                self._send(identity, chunk, writer.blobs)
             case ListJobs():
                 self._send(identity, JobList(()))
 
@@ -117,4 +129,7 @@ class ModelBackend:
                 self._send(identity, event, blobs)
 
     def _send(self, identity: Any, message: ServerMessage, blobs: Sequence[Blob] = ()) -> None:
+        if self.in_chunks and isinstance(message, Event) and blobs:
+            self.blobs |= {ref.sha256: blobs[ref.blob] for ref in blob_refs(message)}
+            blobs = [b""] * len(blobs)
         self.outbox.append((identity, encode(message, blobs)))
