@@ -219,11 +219,11 @@ def test_an_evaluation_that_a_controlnet_steers() -> None:
 
 
 def test_the_autoencoders_beside_the_kernels_workspaces() -> None:
-    """The planned figures have an allowance for copies in another layout: two and one of the finest level."""
+    """The planned figures have more for that: 3.6 of the finest level as measured, and one as an allowance."""
     flux = made(lambda: autoencoder(16))
     finest = work.VAE_CHANNELS * 1024 * 2048 * 2
     decoding = most(lambda: flux.decode(empty(1, 16, 128, 256), return_dict=False))
-    assert work.vae_decode(2048, 1024, HALF) - 2 * finest == pytest.approx(decoding, rel=0.03)
+    assert work.vae_decode(2048, 1024, HALF) - 3.6 * finest == pytest.approx(decoding, rel=0.03)
     encoding = most(lambda: flux.encode(empty(1, 3, 1024, 2048), return_dict=False))
     assert work.vae_encode(2048, 1024, HALF) - finest == pytest.approx(encoding, rel=0.03)
 
@@ -232,7 +232,7 @@ def test_the_autoencoders_beside_the_kernels_workspaces() -> None:
 
     tiled = most(lambda: in_tiles(decode, empty(1, 16, 128, 256), made_cell=8))
     tile = work.VAE_CHANNELS * work.TILE**2 * 2
-    assert work.vae_decode(2048, 1024, HALF, tiled=True) - 2 * tile == pytest.approx(tiled, rel=0.06)
+    assert work.vae_decode(2048, 1024, HALF, tiled=True) - 3.6 * tile == pytest.approx(tiled, rel=0.06)
 
 
 def test_the_multiview_network() -> None:

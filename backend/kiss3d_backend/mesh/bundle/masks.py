@@ -8,6 +8,7 @@ the share of that normal is how much of the pixel is covered.
 from __future__ import annotations
 
 import attrs
+import cv2
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from kiss3d_backend.mesh.regions import connected_regions, region_sizes
 INSIDE = 0.5
 """The matte's value on the outline."""
 
+_SQUARE = np.ones((3, 3), dtype=np.uint8)
 _SURELY_BACKGROUND = 2 / 3
 _FAINTEST_OBJECT = 0.18
 _EDGE_PIXELS = 2
@@ -65,12 +67,12 @@ def frame_pixels(tile: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def grown(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
     """A mask with everything within some pixels of it, in a square."""
-    return np.asarray(ndi.binary_dilation(mask, np.ones((3, 3)), pixels), dtype=bool)
+    return np.asarray(cv2.dilate(mask.view(np.uint8), _SQUARE, iterations=pixels), dtype=bool)
 
 
 def shrunk(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
     """A mask without what is within some pixels of its outline; the picture's border is no outline."""
-    return np.asarray(ndi.binary_erosion(mask, np.ones((3, 3)), pixels, border_value=1), dtype=bool)
+    return np.asarray(cv2.erode(mask.view(np.uint8), _SQUARE, iterations=pixels), dtype=bool)
 
 
 def tile_matte(tile: NDArray[np.uint8], faintest: float, *, of_normals: bool = False) -> NDArray[np.float32]:
