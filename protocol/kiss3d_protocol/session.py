@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 from kiss3d_protocol.downloads import Downloads
 from kiss3d_protocol.errors import (
-    ConnectionFailed,
     HelloRequired,
     Kiss3DError,
     ProtocolError,
     ProtocolVersionMismatch,
+    TooManyRequests,
     error_from_wire,
 )
 from kiss3d_protocol.fetching import Chunk, FetchFailed, GetResults, JobResult
@@ -216,8 +216,8 @@ class ClientSession:
         if self.state is LinkState.CONNECTED:
             self._lose(now)
 
-    def turned_away(self, error: ConnectionFailed, now: float) -> None:
-        """The transport was turned away and will try again. Told once for each reason, until a welcome comes."""
+    def turned_away(self, error: Kiss3DError, now: float) -> None:
+        """This client was turned away and will try again. Told once for each reason, until a welcome comes."""
         if self.state is LinkState.FAILED:
             return
         if self.state is LinkState.CONNECTED:
@@ -261,7 +261,11 @@ class ClientSession:
         elif refused.code == HelloRequired.code:
             if self.state is LinkState.CONNECTED:
                 self._lose(now)
-        elif refused.job is not None and refused.about == "fetch":
+        elif refused.about == "hello":
+            self.turned_away(error_from_wire(refused.code, refused.message, refused.remedy), now)
+        elif refused.about == "fetch" and refused.code == TooManyRequests.code:
+            self._downloads.lost()
+        elif refused.about == "fetch" and refused.job is not None:
             self._downloads.refused(refused.job, refused)
         else:
             if refused.job is not None and refused.about in ("submit", "attach"):

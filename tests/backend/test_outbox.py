@@ -120,6 +120,9 @@ def test_only_so_many_chunks_can_be_asked_for_at_once():
         outbox.put_fetch(fetch)
     with pytest.raises(TooManyRequests):
         outbox.put_fetch(fetches[0])
+    outbox.forget_fetches()
+    for fetch in fetches:
+        outbox.put_fetch(fetch)
     for fetch in fetches:
         assert outbox.peek_fetch() == fetch
         outbox.drop_fetch()

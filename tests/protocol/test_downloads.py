@@ -387,6 +387,17 @@ def test_a_warning_stands_for_an_event_whose_blobs_cannot_be_had(answer: Any) ->
     assert rig.sent() == []
 
 
+def test_more_than_the_backend_takes_is_asked_for_again() -> None:
+    rig = Rig(connected=True)
+    rig.session.attach(JOB, 0)
+    message, blobs = mesh_ready(number=1)
+    rig.session.receive(encode(message, [b""] * len(blobs)), rig.now)
+    _, *fetches = rig.sent()
+    rig.hear(Refused("fetch", JOB, "protocol.too_many", "Too many."))
+    assert rig.sent() == fetches
+    assert rig.news() == []
+
+
 def test_a_result_that_cannot_be_had_is_told() -> None:
     rig = Rig(connected=True)
     rig.session.get_results(JOB)

@@ -18,7 +18,7 @@ from tests.protocol.samples import (
     welcome,
 )
 
-from kiss3d_protocol.errors import MessageMalformed, ProtocolVersionMismatch
+from kiss3d_protocol.errors import MessageMalformed, ProtocolVersionMismatch, TooManyRequests
 from kiss3d_protocol.framing import decode_client, encode
 from kiss3d_protocol.messages import (
     TAGS,
@@ -407,6 +407,28 @@ def test_hello_required_is_a_loss() -> None:
     assert rig.sent() == [HELLO]
     rig.hear(welcome())
     assert rig.sent() == [submit()[0]]
+
+
+def test_a_refused_hello_is_told_once_and_repeated() -> None:
+    rig = Rig()
+    refused = Refused("hello", None, "protocol.too_many", "There are 64 connections already.")
+    for _ in range(3):
+        rig.tick(1.0)
+        rig.hear(refused)
+    assert rig.sent() == [HELLO] * 3
+    (news,) = rig.session.news
+    assert isinstance(news, LinkChanged) and isinstance(news.error, TooManyRequests)
+    rig.hear(welcome())
+    assert rig.session.state is LinkState.CONNECTED
+
+
+def test_the_end_of_the_transports_connection_is_a_loss_at_once() -> None:
+    rig = Rig(connected=True)
+    rig.session.interrupted(rig.now)
+    rig.session.interrupted(rig.now)
+    assert rig.news() == [LinkState.LOST]
+    rig.tick()
+    assert rig.sent() == [HELLO]
 
 
 def test_a_pong_of_another_backend_is_a_loss() -> None:

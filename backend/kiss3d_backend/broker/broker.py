@@ -188,6 +188,8 @@ class Broker:
         if major_of(hello.protocol) != PROTOCOL_MAJOR:
             raise version_mismatch(hello.protocol)
         session = self.sessions.open(identity, hello.client, now, minor_of(hello.protocol), key=key, owner=owner)
+        # It asks again for what has not come.
+        session.outbox.forget_fetches()
         # A client that waited for this backend repeated its hello; one welcome answers them all.
         if not session.outbox.holds(Welcome):
             session.outbox.put(Letter(self._welcome()))

@@ -96,6 +96,10 @@ class Outbox:
             raise TooManyRequests(f"More than {MOST_FETCHES} chunks were asked for at once.")
         self._fetches.append(fetch)
 
+    def forget_fetches(self) -> None:
+        """The client does not wait for them any more."""
+        self._fetches.clear()
+
     def peek_fetch(self) -> Fetch | None:
         """The request whose turn it is."""
         return self._fetches[0] if self._fetches else None
