@@ -194,9 +194,13 @@ class LocalBackend:
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for the backend: without what Blender or the user's shell set for another Python."""
+    """The environment for the backend: without what Blender or the user's shell set for another Python.
+
+    That it prints its log is asked for here, and not in the arguments, which an older backend would refuse.
+    """
     kept = {name: value for name, value in environment.items() if not name.upper().startswith(("PYTHON", "__PYVENV"))}
-    return kept | {"PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    plain = {"PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    return kept | plain | {"KISS3D_PRINT_LOG": "1"}
 
 
 def _as_answer(line: str) -> dict[str, Any] | None:

@@ -201,6 +201,9 @@ def serve(
     metrics: Annotated[
         str | None, typer.Option(metavar="PORT|HOST:PORT", help="Serve metrics for Prometheus.", show_default=False)
     ] = None,
+    print_log: Annotated[
+        bool, typer.Option(envvar="KISS3D_PRINT_LOG", help="Print the log on standard error, with --json too.")
+    ] = False,
     recipes: Annotated[str, typer.Option(metavar="MODULE:NAME", hidden=True)] = DEFAULT_RECIPES,
 ) -> None:
     """Run a backend that Blender and other clients connect to."""
@@ -218,6 +221,7 @@ def serve(
         keep_gigabytes=keep_gb,
         grace=grace,
         metrics=metrics,
+        print_log=print_log,
     )
 
 

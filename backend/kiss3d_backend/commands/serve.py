@@ -30,8 +30,12 @@ def run_serve(
     keep_gigabytes: float | None = None,
     grace: float = 0.0,
     metrics: str | None = None,
+    print_log: bool = False,
 ) -> None:
-    """Runs a backend; prints one line when it is ready. ``metrics``: a port of this computer, or HOST:PORT."""
+    """Runs a backend; prints one line when it is ready. ``metrics``: a port of this computer, or HOST:PORT.
+
+    ``print_log``: the log is told on standard error too, as it is without ``as_json``.
+    """
     config = ServeConfig(
         bind=parse_address(bind),
         data_dir=DataDir((data_dir or default_data_dir()).absolute()),
@@ -68,6 +72,7 @@ def run_serve(
             )
             if ready.metrics is not None:
                 print(f"Metrics are at {ready.metrics}.", flush=True)
+        if print_log or not as_json:
             log_to_terminal()
 
     serve(config, tell_ready, stop)

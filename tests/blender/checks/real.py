@@ -87,6 +87,13 @@ def front_colours(made, image):
     }
 
 
+def check_output_of_the_backend_can_be_read():
+    assert bpy.ops.kiss3d.show_output() == {"FINISHED"}
+    text = bpy.data.texts["Kiss3D Backend"].as_string()
+    assert "worker" in text and "INFO" in text, text
+    assert not bpy.app.online_access and not bpy.ops.kiss3d.download_models.poll(), "it may not go online"
+
+
 def check_bundle_to_object():
     from bl_ext.user_default.kiss3d import api
 
