@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--cycles", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", type=int, default=3)
-    parser.add_argument("--longest", type=float, default=3.0, help="seconds between two kills at the most")
+    parser.add_argument("--longest", type=float, default=1.5, help="seconds from the first work to the kill")
     parser.add_argument("--fake", action="store_true")
     options = parser.parse_args()
     plan = SoakPlan(

@@ -23,25 +23,37 @@ from kiss3d_backend.jobs.store import JobRecord, JobStore
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.errors import ArtifactLost
 from kiss3d_protocol.framing import MAGIC, encode
-from kiss3d_protocol.messages import TERMINAL_EVENTS, Event, Failed, Finished, Refused, Submit, blob_refs, new_job_id
+from kiss3d_protocol.messages import (
+    TERMINAL_EVENTS,
+    Event,
+    Failed,
+    Finished,
+    Progress,
+    Refused,
+    Submit,
+    blob_refs,
+    new_job_id,
+)
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.payloads import BlobWriter, sha256_of
 from kiss3d_protocol.session import Received
 
 KINDS = ("worker", "broker", "both")
+EARLY = 0.25
 OUTSTANDING = 2
 """Jobs that each client has under way at once."""
 
 
 @frozen
 class SoakPlan:
-    """``longest``: seconds that a backend lives at the most before the next kill; drawn evenly from 0 on.
+    """``longest``: seconds at the most from the first sign of work to the next kill; drawn evenly. One kill in
+    four counts from the start of the backend, and hits it while it recovers and its worker starts.
     ``patience``: seconds until the jobs that are left must have ended."""
 
     cycles: int
     seed: int
     clients: int = 3
-    longest: float = 3.0
+    longest: float = 1.5
     recipes: str | None = None
     patience: float = 120.0
 
@@ -80,11 +92,14 @@ class _Customer:
             self.jobs[submit.job] = _Seen()
             self._client.submit(submit, writer.blobs)
 
-    def listen(self) -> None:
+    def listen(self) -> bool:
+        """Takes what has come; True when some of it is work on a job."""
+        worked = False
         while (news := self._client.poll()) is not None:
             if not isinstance(news, Received):
                 continue
             message = news.message
+            worked |= isinstance(message, Progress)
             if isinstance(message, Refused):
                 self.surprises.append(f"refused: {message.about} {message.job} {message.code}")
             elif isinstance(message, Event) and message.number:
@@ -92,6 +107,7 @@ class _Customer:
                 seen.events.append(message)
                 wrong = [ref for ref in blob_refs(message) if sha256_of(news.blobs[ref.blob]) != ref.sha256]
                 seen.damaged += len(wrong)
+        return worked
 
     def close(self) -> None:
         self._client.close()
@@ -115,7 +131,7 @@ class Soak:
         customers = [_Customer(address, n, random.Random(self._chance.random())) for n in range(self._plan.clients)]
         try:
             for _ in range(self._plan.cycles):
-                self._live(customers, time.monotonic() + self._chance.uniform(0, self._plan.longest))
+                self._live(customers)
                 backend = self._kill(backend, address)
             self._finish(customers)
         finally:
@@ -127,12 +143,22 @@ class Soak:
     def _start(self, address: str) -> BackendProcess:
         return BackendProcess(self._data.root, recipes=self._plan.recipes, bind=address).__enter__()
 
-    def _live(self, customers: list[_Customer], until: float) -> None:
+    def _live(self, customers: list[_Customer]) -> None:
+        """Until the moment of the next kill."""
+        life, early = self._chance.uniform(0, self._plan.longest), self._chance.random() < EARLY
+        began = time.monotonic()
+        until = began + (life if early else self._plan.patience)
+        waiting = not early
         while time.monotonic() < until:
+            worked = False
             for customer in customers:
-                customer.listen()
+                worked |= customer.listen()
                 customer.give_work()
-            time.sleep(0.01)
+            if waiting and worked:
+                waiting, until = False, time.monotonic() + life
+            time.sleep(0.005)
+        if waiting:
+            self._problems.append(f"no job was worked on for {self._plan.patience} s")
 
     def _kill(self, backend: BackendProcess, address: str) -> BackendProcess:
         kind = self._chance.choice(KINDS)
