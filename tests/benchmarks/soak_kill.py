@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", type=int, default=3)
     parser.add_argument("--longest", type=float, default=1.5, help="seconds from the first work to the kill")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="no further cycle after these")
     parser.add_argument("--fake", action="store_true")
     options = parser.parse_args()
     plan = SoakPlan(
@@ -38,6 +39,7 @@ def main() -> None:
         options.longest,
         FAKE_RECIPES if options.fake else None,
         patience=600.0,
+        most_seconds=60 * options.minutes,
     )
     with tempfile.TemporaryDirectory(prefix="kiss3d-soak-") as folder:
         figures = Soak(plan, Path(folder) / "data").run()

@@ -48,7 +48,8 @@ OUTSTANDING = 2
 class SoakPlan:
     """``longest``: seconds at the most from the first sign of work to the next kill; drawn evenly. One kill in
     four counts from the start of the backend, and hits it while it recovers and its worker starts.
-    ``patience``: seconds until the jobs that are left must have ended."""
+    ``patience``: seconds until the jobs that are left must have ended. ``most_seconds``: no further kill after these.
+    """
 
     cycles: int
     seed: int
@@ -56,6 +57,7 @@ class SoakPlan:
     longest: float = 1.5
     recipes: str | None = None
     patience: float = 120.0
+    most_seconds: float = float("inf")
 
 
 @define
@@ -131,6 +133,8 @@ class Soak:
         customers = [_Customer(address, n, random.Random(self._chance.random())) for n in range(self._plan.clients)]
         try:
             for _ in range(self._plan.cycles):
+                if time.monotonic() - began > self._plan.most_seconds:
+                    break
                 self._live(customers)
                 backend = self._kill(backend, address)
             self._finish(customers)
@@ -203,7 +207,7 @@ class Soak:
                 self._problems.append(f"artifact {name}: {error.message}")
         store.close()
         return {
-            "cycles": self._plan.cycles,
+            "cycles": self._kills.total(),
             "seed": self._plan.seed,
             "kills": dict(self._kills),
             "jobs": sum(ends.values()),
