@@ -61,3 +61,28 @@ def get(
     from kiss3d_protocol.version import DEFAULT_ADDRESS
 
     run_get(job=job, output=output, connect=connect or DEFAULT_ADDRESS)
+
+
+@jobs_app.command()
+def delete(
+    job: Annotated[list[str], typer.Argument(help="Ids of jobs, or their beginnings.", show_default=False)],
+    connect: ConnectOption = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete jobs for good, with their results and reports. With --connect, one that runs is cancelled first."""
+    from kiss3d_backend.commands.job_ending import run_delete
+
+    run_delete(job, connect=connect, data_dir=data_dir, as_json=as_json)
+
+
+@jobs_app.command()
+def cancel(
+    job: Annotated[str, typer.Argument(help="A job's id, or its beginning.", show_default=False)],
+    connect: Annotated[str, typer.Option("--connect", "--server", metavar="NAME|ADDRESS", help="A running backend.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a job that waits or runs."""
+    from kiss3d_backend.commands.job_ending import run_cancel
+
+    run_cancel(job, connect=connect, as_json=as_json)

@@ -32,7 +32,7 @@ def pair(
         typer.Option(metavar="HOST:PORT", help="How the client reaches this backend.", show_default="this host, 47800"),
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, max=1440, help="How long the string is good for.")] = 10.0,
-    admin: Annotated[bool, typer.Option("--admin", help="The client may see and cancel everybody's jobs.")] = False,
+    admin: Annotated[bool, typer.Option("--admin", help="It may see, cancel and delete everybody's jobs.")] = False,
     renew: Annotated[bool, typer.Option("--renew", help="Give a client that is there a new key.")] = False,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -75,6 +75,19 @@ def revoke(
     from kiss3d_backend.commands.keys.clients import run_revoke
 
     run_revoke(name, data_dir=_absolute(data_dir), as_json=as_json)
+
+
+@clients_app.command()
+def admin(
+    name: Annotated[str, typer.Argument(show_default=False)],
+    off: Annotated[bool, typer.Option("--off", help="Only its own jobs again.")] = False,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a client see, cancel and delete everybody's jobs, from this moment."""
+    from kiss3d_backend.commands.keys.clients import run_admin
+
+    run_admin(name, admin=not off, data_dir=_absolute(data_dir), as_json=as_json)
 
 
 @servers_app.command("list")

@@ -5,6 +5,7 @@ The user's side never blocks unless it asks to: :meth:`Client.poll` looks, :meth
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -12,21 +13,24 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from kiss3d_protocol.address import Address, parse_address
+from kiss3d_protocol.deletion import Delete
 from kiss3d_protocol.diagnose import diagnose
-from kiss3d_protocol.errors import ConnectionFailed, ConnectionLost
+from kiss3d_protocol.errors import ConnectionFailed, ConnectionLost, Kiss3DError
 from kiss3d_protocol.fetching import GetResults
 from kiss3d_protocol.framing import encode
 from kiss3d_protocol.messages import Attach, Cancel, Choose, GetReport, ListJobs, Submit, Welcome
 from kiss3d_protocol.models import PullModels
 from kiss3d_protocol.parts import FolderParts, Parts, downloads_dir
 from kiss3d_protocol.payloads import Blob
-from kiss3d_protocol.servers import find_endpoint
+from kiss3d_protocol.servers import Endpoint, find_endpoint, keep_backend_key
 from kiss3d_protocol.session import ClientSession, LinkChanged, LinkState, News
 from kiss3d_protocol.transport import Transport
 from kiss3d_protocol.transport.zeromq import ZeroMQTransport
 
 DIAGNOSE_AFTER_SECONDS = 2.5
 """How long a backend may stay silent at first before the reason is looked for."""
+
+LOOK_FOR_KEYS_SECONDS = 2.0
 
 
 class Client:
@@ -52,13 +56,16 @@ class Client:
         diagnose_after: float = DIAGNOSE_AFTER_SECONDS,
     ) -> None:
         self._session = ClientSession(client_name, FolderParts(downloads_dir()) if parts is None else parts)
+        self._backend = backend
+        self._endpoint: Endpoint | None = None
         if transport is None:
-            endpoint = find_endpoint(backend)
-            self.address = endpoint.address
-            self._transport: Transport = ZeroMQTransport(endpoint.address, endpoint.keys)
+            self._endpoint = find_endpoint(backend)
+            self.address = self._endpoint.address
+            self._transport: Transport = ZeroMQTransport(self.address, self._endpoint.keys)
         else:
             self.address = parse_address(backend)
             self._transport = transport(self.address)
+        self._next_look = 0.0
         self._diagnosis = diagnosis
         self._diagnose_after = diagnose_after
         self._commands: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -113,6 +120,12 @@ class Client:
         """Asks for the end of a job; its ``cancelled`` event says that it has ended. Raises ValueError for a bad id."""
         cancel = Cancel(job)
         self._command(lambda: self._session.cancel(cancel.job))
+
+    def delete(self, job: str) -> None:
+        """Asks for a job to be deleted with its results; one that runs is cancelled first. The answer is a
+        :class:`Deleted` or a :class:`Refused`. Raises ValueError for a bad id."""
+        request = Delete(job)
+        self._command(lambda: self._session.delete(request.job))
 
     def list_jobs(self, limit: int = 100) -> None:
         """Asks for the newest jobs; the answer is a :class:`JobList`. Raises ValueError for a limit out of range."""
@@ -183,10 +196,14 @@ class Client:
         self._transport.wake()
 
     def _run(self) -> None:
-        session, transport = self._session, self._transport
+        session = self._session
         doctor = _Diagnosis(self.address, self._diagnosis, self._diagnose_after)
         try:
             while self._carry_out_commands():
+                self._keep_new_key()
+                if session.state is not LinkState.CONNECTED:
+                    self._look_for_keys()
+                transport = self._transport
                 pause = session.tick(time.monotonic())
                 while session.outgoing:
                     transport.send(session.outgoing.popleft())
@@ -205,9 +222,30 @@ class Client:
                 if found is not None:
                     self._news.put(LinkChanged(LinkState.CONNECTING, None, found))
             while session.outgoing:
-                transport.send(session.outgoing.popleft())
+                self._transport.send(session.outgoing.popleft())
         finally:
-            transport.close()
+            self._transport.close()
+
+    def _keep_new_key(self) -> None:
+        key, self._session.new_backend_key = self._session.new_backend_key, None
+        if key is not None and self._endpoint is not None:
+            with contextlib.suppress(Kiss3DError):
+                keep_backend_key(self._endpoint, key)
+            self._next_look = 0.0
+
+    def _look_for_keys(self) -> None:
+        """While there is no connection: the backend may have other keys by now, and the user's files know them."""
+        now = time.monotonic()
+        if self._endpoint is None or now < self._next_look:
+            return
+        self._next_look = now + LOOK_FOR_KEYS_SECONDS
+        try:
+            found = find_endpoint(self._backend)
+        except Kiss3DError:
+            return
+        if found != self._endpoint and found.address == self.address:
+            self._transport.close()
+            self._transport, self._endpoint = ZeroMQTransport(found.address, found.keys), found
 
     def _carry_out_commands(self) -> bool:
         while True:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from attrs import field, frozen, validators
 
+from kiss3d_protocol.deletion import Delete, Deleted
 from kiss3d_protocol.fetching import Chunk, Fetch, FetchFailed, GetResults, JobResult
 from kiss3d_protocol.models import (
     CancelPull,
@@ -21,7 +22,7 @@ from kiss3d_protocol.models import (
     PullModels,
     PullProgress,
 )
-from kiss3d_protocol.pairing import Pair, Paired
+from kiss3d_protocol.pairing import NewBackendKey, Pair, Paired
 from kiss3d_protocol.params import DEFAULT_RECIPE, MAX_BUNDLES, GenerateParams
 from kiss3d_protocol.payloads import BlobRef, FileRef, ImageRef, MeshRef, expect_backend_image
 from kiss3d_protocol.payloads import Quality as Quality
@@ -212,7 +213,7 @@ class GetStatus:
 
 ModelRequest = ListModels | PullModels | CancelPull
 ResultRequest = Fetch | GetResults
-JobRequest = Submit | Cancel | Attach | ListJobs | Choose | GetReport
+JobRequest = Submit | Cancel | Delete | Attach | ListJobs | Choose | GetReport
 ClientMessage = Hello | Pair | Ping | JobRequest | GetStatus | ModelRequest | ResultRequest
 
 # ---------------------------------------------------------------------------------------------- server
@@ -407,8 +408,9 @@ JobEvent = (
 )
 PullMessage = PullProgress | PullFinished | PullFailed | PullCancelled
 ResultMessage = Chunk | FetchFailed | JobResult
-Answer = Pong | Refused | JobList | ReportFiles | Status | ModelList
-ServerMessage = Welcome | Answer | PullMessage | Paired | ResultMessage | JobEvent
+KeyMessage = Paired | NewBackendKey
+Answer = Pong | Refused | JobList | ReportFiles | Deleted | Status | ModelList
+ServerMessage = Welcome | Answer | PullMessage | KeyMessage | ResultMessage | JobEvent
 
 Fetchable = Event | JobResult
 """Messages whose blobs may stay behind, to be fetched."""
@@ -426,6 +428,7 @@ TAGS: dict[type, str] = {
     Choose: "choose",
     GetReport: "get_report",
     GetStatus: "get_status",
+    Delete: "delete",
     ListModels: "list_models",
     PullModels: "pull_models",
     CancelPull: "cancel_pull",
@@ -438,6 +441,7 @@ TAGS: dict[type, str] = {
     JobList: "job_list",
     ReportFiles: "report_files",
     Status: "status",
+    Deleted: "deleted",
     ModelList: "model_list",
     PullProgress: "pull_progress",
     PullFinished: "pull_finished",
@@ -447,6 +451,7 @@ TAGS: dict[type, str] = {
     Chunk: "chunk",
     FetchFailed: "fetch_failed",
     JobResult: "result",
+    NewBackendKey: "new_backend_key",
     Queued: "queued",
     StageStarted: "stage_started",
     Progress: "progress",

@@ -20,6 +20,13 @@ class Pair:
 
 
 @frozen
+class NewBackendKey:
+    """The backend's key is about to be another one: the client keeps it, and connects anew with it."""
+
+    public_key: str = field(validator=key_text)
+
+
+@frozen
 class Paired:
     """The answer to :class:`Pair`. ``name``: under which the backend knows the client. ``admin``: it sees all jobs."""
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kiss3d_protocol.address import Address, parse_address
 from kiss3d_protocol.errors import AddressInvalid, KeyFileUnusable, KeyMissing, ServerUnknown
@@ -108,6 +108,16 @@ def save_server(server: Server) -> None:
         "own": server.keys.own.secret,
     }
     write_secret(_path(server.name), json.dumps(document, indent=1) + "\n", replace=True)
+
+
+def keep_backend_key(endpoint: Endpoint, public_key: str) -> None:
+    """A backend has told its new key: it is kept in place of the old one. This user's own backends have their key file.
+
+    Raises what :func:`list_servers` and :func:`save_server` raise.
+    """
+    for server in list_servers():
+        if server.keys == endpoint.keys:
+            save_server(evolve(server, keys=ConnectionKeys(public_key, server.keys.own)))
 
 
 def forget_server(name: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from kiss3d_protocol.deletion import Delete, Deleted
 from kiss3d_protocol.downloads import Downloads
 from kiss3d_protocol.errors import (
     HelloRequired,
@@ -47,6 +48,7 @@ from kiss3d_protocol.news import LinkChanged as LinkChanged
 from kiss3d_protocol.news import LinkState as LinkState
 from kiss3d_protocol.news import News as News
 from kiss3d_protocol.news import Received as Received
+from kiss3d_protocol.pairing import NewBackendKey
 from kiss3d_protocol.parts import MemoryParts, Parts
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_MAJOR, PROTOCOL_VERSION, major_of
@@ -65,11 +67,13 @@ class ClientSession:
         self.client_name = client_name
         self.state = LinkState.CONNECTING
         self.welcome: Welcome | None = None
+        self.new_backend_key: str | None = None
         self.outgoing: deque[list[Blob]] = deque()
         self.news: deque[News] = deque()
         self._downloads = Downloads(MemoryParts() if parts is None else parts)
         self._followed = FollowedJobs()
         self._results: dict[str, None] = {}
+        self._deletions: dict[str, None] = {}
         self._pulls: list[PullModels] = []
         self._cancel_pull = False
         self._waiting: deque[ClientMessage] = deque()
@@ -99,6 +103,12 @@ class ClientSession:
             self._send_or_keep(Cancel(job))
         elif self.state is LinkState.CONNECTED:
             self._send(Cancel(job))
+
+    def delete(self, job: str) -> None:
+        """Asks the backend to delete a job; asks again after a loss until that has been answered."""
+        self._deletions[job] = None
+        if self.state is LinkState.CONNECTED:
+            self._send(Delete(job))
 
     def list_jobs(self, limit: int) -> None:
         """Asks for a job list."""
@@ -199,6 +209,14 @@ class ClientSession:
                 self.news.append(Received(message))
             case ReportFiles():
                 self.news.append(Received(message, blobs))
+            case Deleted():
+                self._deletions.pop(message.job, None)
+                self._followed.forget(message.job)
+                self._downloads.forget(message.job)
+                self.news.append(Received(message))
+            case NewBackendKey():
+                self.new_backend_key = message.public_key
+                self._lose(now)
             case Event():
                 self._event(message, blobs)
             case JobResult():
@@ -248,6 +266,8 @@ class ClientSession:
             self._send(message, blobs)
         for job in self._results:
             self._send(GetResults(job))
+        for job in self._deletions:
+            self._send(Delete(job))
         for pull in self._pulls:
             self._send(pull)
         if self._cancel_pull:
@@ -274,6 +294,8 @@ class ClientSession:
                 self._followed.forget_choice(refused.job)
             elif refused.job is not None and refused.about == "get_results":
                 self._results.pop(refused.job, None)
+            elif refused.job is not None and refused.about == "delete":
+                self._deletions.pop(refused.job, None)
             elif refused.about == "pull_models" and self._pulls:
                 # They are answered in order, and those that were not refused are the backend's business now.
                 self._pulls.pop()

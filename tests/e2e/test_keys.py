@@ -22,6 +22,7 @@ from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DataDir
 from kiss3d_protocol.address import parse_address
 from kiss3d_protocol.client import Client
+from kiss3d_protocol.deletion import Deleted
 from kiss3d_protocol.errors import JobUnknown, KeyRefused, NotABackend, PairingRefused
 from kiss3d_protocol.framing import decode_server, encode
 from kiss3d_protocol.key_files import backend_key_file, backend_keys, rotate_backend_keys
@@ -229,21 +230,26 @@ class TestOwnership:
             assert jobs_of(other) == []
             words: list[Refused] = []
             for job in (submit.job, new_job_id()):
-                for ask in (other.attach, other.cancel, lambda job: other.choose(job, [0])):
+                for ask in (other.attach, other.cancel, other.delete, lambda job: other.choose(job, [0])):
                     ask(job)
                     refused = answer_of(other, Refused)
                     assert (refused.job, refused.code) == (job, JobUnknown.code)
                     words.append(refused)
             texts = [(each.about, each.message, each.remedy) for each in words]
-            assert texts[:3] == texts[3:]
+            assert texts[:4] == texts[4:]
             # Neither can it be had by sending the same again, and nothing of it comes along.
             other.submit(submit, [blob])
             assert answer_of(other, Refused).code == "job.conflict"
             assert other.wait(0.3) is None
             assert [job.state for job in jobs_of(owner) if job.job == submit.job] == ["running"]
             assert submit.job in [job.job for job in jobs_of(admin)]
-            admin.cancel(submit.job)
+            admin.delete(submit.job)
             assert isinstance(collect(owner, submit.job)[-1], Cancelled)
+            assert answer_of(owner, Deleted) == answer_of(admin, Deleted) == Deleted(submit.job)
+            assert jobs_of(owner) == []
+            owner.attach(submit.job)
+            assert answer_of(owner, Refused).code == JobUnknown.code
+            assert not (house.data_dir.reports / submit.job).exists()
 
     def test_messages_of_a_connection_with_a_name_of_its_own_are_dropped(self, house: Served, name: str) -> None:
         keys = house.paired(name)

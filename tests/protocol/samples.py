@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from kiss3d_protocol.deletion import Delete, Deleted
 from kiss3d_protocol.fetching import Chunk, Fetch, FetchFailed, GetResults, JobResult
 from kiss3d_protocol.messages import (
     Attach,
@@ -54,7 +55,7 @@ from kiss3d_protocol.models import (
     PullModels,
     PullProgress,
 )
-from kiss3d_protocol.pairing import Pair, Paired
+from kiss3d_protocol.pairing import NewBackendKey, Pair, Paired
 from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.payloads import Blob, BlobWriter, FileRef, MeshRef, sha256_of
 from kiss3d_protocol.version import PROTOCOL_VERSION
@@ -217,6 +218,7 @@ def client_samples() -> list[Sample]:
         (GetResults(JOB), ()),
         (Fetch(JOB, "ab" * 32, 65_536, 32_768), ()),
         (GetStatus(), ()),
+        (Delete(JOB), ()),
         (ListModels(), ()),
         (PullModels("fast", ("flux-schnell",)), ()),
         (CancelPull(), ()),
@@ -250,12 +252,14 @@ def server_samples() -> list[Sample]:
         chunk(),
         (FetchFailed(JOB, "ab" * 32, "job.artifact_lost", "It is gone.", "Run the job again."), ()),
         (status((summary,)), ()),
+        (Deleted(JOB), ()),
         (ModelList((model(),), ("flux-schnell",)), ()),
         (PullProgress("download", "flux-schnell", "flux.safetensors", 200, 17_200, 1024.5, 16.25), ()),
         (PullFinished(("flux-schnell",)), ()),
         (PullFailed("model.gated", "It is gated.", "Accept its licence."), ()),
         (PullCancelled(), ()),
         (Paired("anna", True), ()),
+        (NewBackendKey(PUBLIC_KEY), ()),
         (Queued(job=JOB, number=1, time=TIME, position=2), ()),
         (StageStarted(job=JOB, number=2, time=TIME, stage="inflate", title="Inflating", index=1, count=3), ()),
         (Progress(job=JOB, time=TIME, stage="inflate", step=3, steps=10, fraction=0.5, eta_seconds=2.5), ()),

@@ -239,6 +239,7 @@ CLIENT = {
     fetching.GetResults: _alone(st.builds(fetching.GetResults, jobs)),
     fetching.Fetch: _alone(st.builds(fetching.Fetch, jobs, sha256s, counts, st.integers(1, fetching.MAX_CHUNK))),
     m.GetStatus: _alone(st.just(m.GetStatus())),
+    m.Delete: _alone(st.builds(m.Delete, jobs)),
     m.ListModels: _alone(st.just(m.ListModels())),
     m.PullModels: _alone(st.builds(m.PullModels, st.none() | short_names, models)),
     m.CancelPull: _alone(st.just(m.CancelPull())),
@@ -254,6 +255,7 @@ SERVER = {
     fetching.Chunk: chunks(),
     fetching.FetchFailed: _alone(st.builds(fetching.FetchFailed, jobs, sha256s, names, texts, texts)),
     m.Status: _alone(statuses),
+    m.Deleted: _alone(st.builds(m.Deleted, jobs)),
     m.ModelList: _alone(st.builds(m.ModelList, st.lists(model_infos, max_size=2).map(tuple), models)),
     m.PullProgress: _alone(
         st.builds(
@@ -270,6 +272,7 @@ SERVER = {
     m.PullFinished: _alone(st.builds(m.PullFinished, models)),
     m.PullFailed: _alone(st.builds(m.PullFailed, names, texts, texts)),
     m.PullCancelled: _alone(st.just(m.PullCancelled())),
+    m.NewBackendKey: _alone(st.builds(m.NewBackendKey, public_key=keys)),
     m.Paired: _alone(st.builds(m.Paired, name=names, admin=st.booleans())),
     m.Queued: _alone(_events(m.Queued, position=counts)),
     m.StageStarted: _alone(

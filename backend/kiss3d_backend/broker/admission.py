@@ -36,6 +36,10 @@ class Admission:
         """Whether keys have come or gone since the last call."""
         return self._registry.has_changed()
 
+    def change_owner_key(self, public_key: str) -> None:
+        """The owner has a new key."""
+        self._registry.change_owner_key(public_key)
+
     def pair(self, pairing: Pairing, frames: Sequence[Blob]) -> ServerMessage:
         """The answer to a message that came with a pairing's key."""
         try:

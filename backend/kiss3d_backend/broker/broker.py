@@ -18,7 +18,7 @@ from kiss3d_backend.broker.results import Results
 from kiss3d_backend.broker.sessions import Session, Sessions
 from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_backend.clients.registry import Pairing
-from kiss3d_backend.disk import naming_disk_errors
+from kiss3d_backend.disk import DISK_ERRORS, disk_error, naming_disk_errors
 from kiss3d_backend.jobs.book import JobBook, Posted
 from kiss3d_backend.jobs.keeper import Keeper
 from kiss3d_backend.models.offers import check_offer
@@ -27,6 +27,7 @@ from kiss3d_backend.models.pull_process import PullNotice
 from kiss3d_backend.reports.folder import ReportFolder, file_ref
 from kiss3d_backend.worker.messages import StartJob, WorkerEvent
 from kiss3d_backend.worker.supervisor import Interrupted, Notice, Supervisor, WorkerState
+from kiss3d_protocol.deletion import Delete
 from kiss3d_protocol.errors import (
     BackendFault,
     HelloRequired,
@@ -41,6 +42,7 @@ from kiss3d_protocol.framing import decode_client, peek, version_mismatch
 from kiss3d_protocol.inputs import check_inputs
 from kiss3d_protocol.messages import (
     TAGS,
+    TERMINAL_EVENTS,
     Attach,
     Cancel,
     Choose,
@@ -106,6 +108,8 @@ class Broker:
         self.results = Results(book)
         self._book = book
         self._places = Places(book.positions)
+        self._keeper = keeper
+        self._deleting: set[str] = set()
         self._reports = reports
         self._supervisor = supervisor
         self._recorder = Recorder(book, keeper.reserve, supervisor.cancel)
@@ -205,6 +209,8 @@ class Broker:
             case Cancel():
                 self._book.get(message.job, session.owner)
                 self._cancel(message.job)
+            case Delete():
+                self._delete(session, message.job)
             case Attach():
                 self._attach(session, message)
             case ListJobs():
@@ -254,6 +260,22 @@ class Broker:
         else:
             # A job that has ended stays as it is.
             self._supervisor.cancel(job)
+
+    def _delete(self, session: Session, job: str) -> None:
+        record = self._book.get(job, session.owner)
+        session.follows.add(job)
+        if record.ended:
+            self._remove(job)
+        else:
+            # Its end, whichever that is, removes it.
+            self._deleting.add(job)
+            self._cancel(job)
+
+    def _remove(self, job: str) -> None:
+        self._deleting.discard(job)
+        self._keeper.delete(job)
+        _log.info("job %s: deleted", job)
+        self.sessions.publish_deleted(job)
 
     def _attach(self, session: Session, attach: Attach) -> None:
         self._book.get(attach.job, session.owner)
@@ -341,4 +363,12 @@ class Broker:
 
     def _publish(self, posted: Sequence[Posted]) -> None:
         for each in posted:
-            self.sessions.publish(each.event.job, Letter(each.event, each.artifacts))
+            event = each.event
+            self.sessions.publish(event.job, Letter(event, each.artifacts))
+            if event.job in self._deleting and isinstance(event, TERMINAL_EVENTS):
+                try:
+                    self._remove(event.job)
+                except DISK_ERRORS as error:
+                    named = disk_error(error)
+                    refused = Refused("delete", event.job, named.code, named.message, named.remedy)
+                    self.sessions.publish(event.job, Letter(refused))

@@ -12,7 +12,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from kiss3d_backend.broker.refusal_log import RefusalLog
 from kiss3d_backend.broker.zap import Doorkeeper
-from kiss3d_protocol.address import Address
+from kiss3d_protocol.address import Address, parse_address
 from kiss3d_protocol.errors import AddressInUse, AddressInvalid
 from kiss3d_protocol.framing import MAX_BLOB_TO_SERVER, MAX_FRAMES
 from kiss3d_protocol.payloads import Blob
@@ -28,6 +28,8 @@ KEEPALIVE_SECONDS = 30
 """A connection whose other end has gone without a word is given up after four of these."""
 
 LETTERS_IN_LOG = 8
+
+REBIND_SECONDS = 10.0
 
 
 @frozen
@@ -53,16 +55,39 @@ class Gate:
         name_of: Callable[[str], str | None] = lambda key: None,
         handshake_seconds: float = HANDSHAKE_SECONDS,
     ) -> None:
+        self._allows = allows
+        self._handshake_seconds = handshake_seconds
         self._name_of = name_of
         self._refusals = RefusalLog()
+        self._open(bind, keys)
+
+    def rebind(self, keys: KeyPair) -> None:
+        """Ends every connection and listens at the same address with other keys. What was sent still leaves.
+
+        Sockets are other ones afterwards: :meth:`register` again. Raises :class:`AddressInUse`.
+        """
+        bind = parse_address(self.address)
+        self.close()
+        deadline = time.monotonic() + REBIND_SECONDS
+        while True:
+            try:
+                self._open(bind, keys)
+                return
+            except AddressInUse:
+                # The system may need a moment until nobody listens there.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def _open(self, bind: Address, keys: KeyPair) -> None:
         self._context = zmq.Context()
-        self._doorkeeper = Doorkeeper(self._context, allows, self._turned_away)
+        self._doorkeeper = Doorkeeper(self._context, self._allows, self._turned_away)
         self._router = self._context.socket(zmq.ROUTER)
         self._router.setsockopt(zmq.LINGER, 500)
         self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._router.setsockopt(zmq.MAXMSGSIZE, MAX_BLOB_TO_SERVER)
         self._router.setsockopt(zmq.SNDHWM, UNREAD_MESSAGES)
-        self._router.setsockopt(zmq.HANDSHAKE_IVL, int(1000 * handshake_seconds))
+        self._router.setsockopt(zmq.HANDSHAKE_IVL, int(1000 * self._handshake_seconds))
         self._router.setsockopt(zmq.TCP_KEEPALIVE, 1)
         self._router.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_SECONDS)
         self._router.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_SECONDS)

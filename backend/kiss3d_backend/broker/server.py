@@ -21,6 +21,7 @@ from kiss3d_backend.broker.admission import Admission
 from kiss3d_backend.broker.broker import Broker, KeyUnknown
 from kiss3d_backend.broker.delivery import Delivery
 from kiss3d_backend.broker.gate import Gate
+from kiss3d_backend.broker.key_watch import KeyWatch
 from kiss3d_backend.broker.metrics import EVERY_SECONDS, Metrics
 from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.sessions import Sessions
@@ -44,7 +45,7 @@ from kiss3d_backend.worker.supervisor import Notice, Supervisor
 from kiss3d_protocol.address import Address
 from kiss3d_protocol.errors import BindRefused
 from kiss3d_protocol.framing import encode
-from kiss3d_protocol.key_files import backend_keys
+from kiss3d_protocol.key_files import BackendKeys, backend_keys
 from kiss3d_protocol.messages import Submit, Welcome
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_VERSION
@@ -111,7 +112,8 @@ def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: StopRequest
             keeper.job_ended()
 
         book = JobBook(store, Artifacts(data.artifacts), instance, ended=ended)
-        server = _Server(config, gate, book, reports, keeper, Admission(registry), instance)
+        admission = Admission(registry)
+        server = _Server(config, gate, book, reports, keeper, admission, KeyWatch(keys), instance)
         stack.callback(server.close)
         page = None
         if config.metrics is not None:
@@ -135,12 +137,15 @@ class _Server:
         reports: ReportFolder,
         keeper: Keeper,
         admission: Admission,
+        keys: KeyWatch,
         instance: str,
     ) -> None:
         self._config = config
         self._gate = gate
         self._book = book
         self._keeper = keeper
+        self._admission = admission
+        self._keys = keys
         self._notices: queue.SimpleQueue[Notice | PullNotice] = queue.SimpleQueue()
         self._bell = _Bell()
         self._supervisor = Supervisor(
@@ -187,9 +192,7 @@ class _Server:
         return self._metrics
 
     def run(self, stop: StopRequest) -> None:
-        poller = zmq.Poller()
-        self._gate.register(poller)
-        poller.register(self._bell.socket, zmq.POLLIN)
+        poller = self._poller()
         self._broker.tick(time.monotonic())
         # Needed at the first submit; loaded now, while the worker starts, it delays neither that nor readiness.
         importlib.import_module(INTAKE)
@@ -207,6 +210,10 @@ class _Server:
             self._keeper.tick()
             pause = self._delivery.send_all()
             self._show_metrics(time.monotonic())
+            keys = self._keys.changed()
+            if keys is not None:
+                self._take_keys(keys)
+                poller = self._poller()
 
     def _may_end(self, stop: StopRequest, now: float) -> bool:
         """Whether the running job has ended, or has had its time; what remains of it is put back."""
@@ -239,6 +246,23 @@ class _Server:
             # The next backend finds the job as if this one had been killed.
             _log.error("the job that ran cannot be put back: %s", error)
         self._bell.close()
+
+    def _poller(self) -> zmq.Poller:
+        poller = zmq.Poller()
+        self._gate.register(poller)
+        poller.register(self._bell.socket, zmq.POLLIN)
+        return poller
+
+    def _take_keys(self, keys: BackendKeys) -> None:
+        """Goes on with other keys, and the same jobs: clients are told, and come back."""
+        _log.warning("there are new keys: every client has to connect anew")
+        sessions = self._broker.sessions
+        sessions.publish_key(keys.backend.public)
+        self._delivery.send_all()
+        for session in sessions:
+            sessions.close(session)
+        self._admission.change_owner_key(keys.owner.public)
+        self._gate.rebind(keys.backend)
 
     def _notify(self, notice: Notice | PullNotice) -> None:
         self._notices.put(notice)

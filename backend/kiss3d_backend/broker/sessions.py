@@ -10,11 +10,14 @@ from kiss3d_backend.broker.in_flight import InFlight
 from kiss3d_backend.broker.older import in_older_words
 from kiss3d_backend.broker.outbox import Letter, Outbox
 from kiss3d_backend.clients.identity import ClientIdentity
+from kiss3d_protocol.deletion import Deleted
 from kiss3d_protocol.errors import TooManyRequests
+from kiss3d_protocol.pairing import NewBackendKey
 from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_MINOR
 
 FORGOTTEN_AFTER_HEARTBEATS = 10
 MOST_CONNECTIONS_OF_ONE = 64
+DELETED_SINCE_MINOR = NEW_KEYS_SINCE_MINOR = 3
 
 
 @define(eq=False)
@@ -97,6 +100,20 @@ class Sessions:
         for session in self:
             if job in session.follows:
                 session.post(letter)
+
+    def publish_deleted(self, job: str) -> None:
+        """Tells each client that follows the job that it is gone."""
+        for session in self:
+            if job in session.follows:
+                session.follows.discard(job)
+                if session.minor >= DELETED_SINCE_MINOR:
+                    session.post(Letter(Deleted(job)))
+
+    def publish_key(self, public_key: str) -> None:
+        """Tells each client that can understand it that the backend is about to have another key."""
+        for session in self:
+            if session.minor >= NEW_KEYS_SINCE_MINOR:
+                session.post(Letter(NewBackendKey(public_key)))
 
     def publish_pull(self, letter: Letter, *, end: bool) -> None:
         """Puts a letter into the outbox of each client that follows the pull; after its end nobody does."""

@@ -187,6 +187,19 @@ class ClientRegistry:
         if not waiting and not revoked:
             raise ClientUnknown(f"There is no client '{name:.100}' that could be revoked.")
 
+    def set_admin(self, name: str, admin: bool) -> None:
+        """Says whether a client may do everything with everybody's jobs. Raises :class:`ClientUnknown`."""
+        with transaction(self._db):
+            changed = self._db.execute(
+                "UPDATE clients SET admin = ? WHERE name = ? AND revoked IS NULL", (admin, name)
+            ).rowcount
+        if not changed:
+            raise ClientUnknown(f"There is no client '{name:.100}' that may connect.")
+
+    def change_owner_key(self, public_key: str) -> None:
+        """The owner has a new key; the old one is nobody's."""
+        self._owner_key, self._version = public_key, -1
+
     def name_of(self, public_key: str) -> str | None:
         """The name of a client, a revoked one too, for the log."""
         row = self._db.execute("SELECT name FROM clients WHERE public_key = ?", (public_key,)).fetchone()

@@ -37,6 +37,13 @@ def run_revoke(name: str, *, data_dir: Path, as_json: bool) -> None:
     print(json.dumps({"revoked": name}) if as_json else f"'{name}' is not let in any more. Its jobs stay.")
 
 
+def run_admin(name: str, *, admin: bool, data_dir: Path, as_json: bool) -> None:
+    """Changes what a client may do; a backend that runs minds it at once."""
+    with open_registry(data_dir) as registry:
+        registry.set_admin(name, admin)
+    print(json.dumps({"client": name, "admin": admin}) if as_json else f"'{name}' may {_may(admin)} now.")
+
+
 def _may(admin: bool) -> str:
     return "everything" if admin else "use its own jobs"
 
