@@ -109,8 +109,8 @@ class KISS3D_OT_show_output(bpy.types.Operator):
 
     def execute(self, context):
         text = write_log(_connection(context).log)
-        if context.window is None:
-            return {"FINISHED"}
+        if bpy.app.background:
+            return {"FINISHED"}  # there is no editor to show it in
         area = next((area for area in context.screen.areas if area.type == "TEXT_EDITOR"), None)
         if area is None:
             bpy.ops.wm.window_new()
