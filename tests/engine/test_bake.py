@@ -12,16 +12,18 @@ from tests.mesh.balls import faceted_ball
 from tests.mesh.painted import painted, psnr
 from tests.mesh.solids import solid
 
+from kiss3d_backend.mesh.bake import correct
 from kiss3d_backend.mesh.bake.colours import bake_colours
 from kiss3d_backend.mesh.bake.nearest import NearestPoints
 from kiss3d_backend.mesh.bake.normal_map import bake_normal_map
 from kiss3d_backend.mesh.bake.padding import pad_islands
 from kiss3d_backend.mesh.bake.texels import find_texels
 from kiss3d_backend.mesh.bundle.masks import foreground
-from kiss3d_backend.mesh.bundle.render import render_bundle, sample_texture
+from kiss3d_backend.mesh.bundle.render import render_bundle
 from kiss3d_backend.mesh.cleanup import clean
 from kiss3d_backend.mesh.edges import find_edges
 from kiss3d_backend.mesh.normals import vertex_normals
+from kiss3d_backend.mesh.sample_texture import sample_texture
 from kiss3d_backend.mesh.simplify import simplify
 from kiss3d_backend.mesh.surface.view import bundle_views
 from kiss3d_backend.mesh.tangents import tangent_frames
@@ -56,6 +58,26 @@ def test_rendered_again_the_views_are_the_same(name: str) -> None:
         quality = psnr(textured.colours[view], wanted.colours[view], masks[view])
         assert quality >= 28
         assert quality > psnr(by_vertex.colours[view], wanted.colours[view], masks[view])
+
+
+def test_what_a_view_sees_flatly_is_drawn_again_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Projected only, the colours of a surface are those of the view that sees it best."""
+    ball = faceted_ball(96, 48)
+    ball = painted(attrs.evolve(ball, positions=(ball.positions * 0.5).astype(np.float32)))
+    wanted = render_bundle([ball])
+    seen = foreground(wanted.normals)
+    # The surface is off by two pixels.
+    low = simplify((ball.positions * 0.98).astype(np.float32), ball.triangles, 2000)
+    flat = unwrap(low.positions, low.triangles, texture_size=1024)
+    mesh = Mesh(low.positions, low.triangles, flat.uvs, flat.uv_triangles)
+    worst = []
+    for rounds in (0, correct._ROUNDS):
+        monkeypatch.setattr(correct, "_ROUNDS", rounds)
+        baked = bake_colours(mesh, bundle_views(wanted.colours, seen.mask, seen.matte), 1024)
+        drawn = render_bundle([attrs.evolve(mesh, texture=baked.texture)])
+        inside = seen.mask & foreground(drawn.normals).mask
+        worst.append(min(psnr(*view) for view in zip(drawn.colours, wanted.colours, inside, strict=True)))
+    assert worst[1] > worst[0] + 0.4
 
 
 def test_both_sides_of_a_seam_have_the_same_colours() -> None:

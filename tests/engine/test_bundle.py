@@ -25,10 +25,10 @@ from kiss3d_backend.mesh.bundle.render import (
     fitted_scale,
     is_in_bundle_world,
     render_bundle,
-    sample_texture,
 )
 from kiss3d_backend.mesh.camera import Camera, bundle_cameras
 from kiss3d_backend.mesh.raster import rasterize
+from kiss3d_backend.mesh.sample_texture import sample_texture
 from kiss3d_backend.mesh.types import Mesh, Texture
 from kiss3d_protocol.errors import BundleInvalid, MeshEmpty
 

@@ -85,17 +85,22 @@ def refine(context: StageContext) -> None:
 
 
 def finish(context: StageContext) -> None:
-    FinishShape().run(ToFinish(body()[0], FACES // 3), context)
+    mesh, views = body()
+    FinishShape().run(ToFinish(mesh, FACES // 3, views), context)
 
 
-def texture(context: StageContext) -> None:
+def texture(context: StageContext, side: int = 2048) -> None:
     mesh, views = body()
     low = simplify(mesh.positions, mesh.triangles, FACES // 3)
     context.check_cancelled()
-    TextureShape().run(ToTexture(views, mesh, Mesh(low.positions, low.triangles), 2048), context)
+    TextureShape().run(ToTexture(views, mesh, Mesh(low.positions, low.triangles), side), context)
 
 
-STAGES = {"refine": refine, "finish": finish, "texture": texture}
+def large_texture(context: StageContext) -> None:
+    texture(context, 4096)
+
+
+STAGES = {"refine": refine, "finish": finish, "texture": texture, "large texture": large_texture}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from kiss3d_backend.mesh.normals import vertex_normals
 from kiss3d_backend.mesh.raster.pixels import Raster, rasterise
+from kiss3d_backend.mesh.sample_texture import sample_texture
 from kiss3d_backend.mesh.types import Mesh
 
 FIELD_OF_VIEW_DEGREES = 30.0
@@ -128,13 +128,7 @@ def _surface_colours(mesh: Mesh, triangle: NDArray[np.int64], weights: NDArray[n
     if mesh.texture is not None and mesh.uvs is not None:
         corners = (mesh.triangles if mesh.uv_triangles is None else mesh.uv_triangles)[triangle]
         uv = np.einsum("ij,ijk->ik", weights, mesh.uvs[corners])
-        height, width = mesh.texture.pixels.shape[:2]
-        at = np.stack([(1.0 - uv[:, 1]) * height - 0.5, uv[:, 0] * width - 0.5])
-        channels = [
-            ndi.map_coordinates(mesh.texture.pixels[..., channel], at, np.float32, order=1, mode="nearest")
-            for channel in range(3)
-        ]
-        return np.asarray(np.stack(channels, axis=1) / 255.0, dtype=np.float32)
+        return sample_texture(mesh.texture.pixels, uv) / np.float32(255.0)
     if mesh.colours is not None:
         corner_colours = mesh.colours[mesh.triangles[triangle], :3].astype(np.float32) / 255.0
         return np.einsum("ij,ijk->ik", weights, corner_colours).astype(np.float32)

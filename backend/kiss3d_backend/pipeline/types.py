@@ -60,7 +60,8 @@ class BundleViews:
     """The four views of a bundle, azimuth 0, 90, 180, 270; N = 4, S = 512.
 
     ``colours``: (N, S, S, 3) uint8, sRGB, the object on white. ``masks``: (N, S, S) bool. ``mattes``: (N, S, S)
-    float32, the covered share of each pixel. ``normals``: (N, S, S, 3) float32, of unit length, in the bundle's world.
+    float32, the covered share of each pixel. ``normals``: (N, S, S, 3) float32, in the bundle's world, of unit
+    length; zero where less than a third of the pixel is covered.
     """
 
     colours: NDArray[np.uint8]

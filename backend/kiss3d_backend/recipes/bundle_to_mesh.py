@@ -67,7 +67,7 @@ class BundleToMesh:
             self.refine,
             {i: ToRefine(views[i], start[i], "hull" if fitted[i] is None else "coarse", detail) for i in views},
         )
-        finished = run.each(self.finish, {i: ToFinish(mesh, faces) for i, mesh in refined.items()})
+        finished = run.each(self.finish, {i: ToFinish(mesh, faces, views[i]) for i, mesh in refined.items()})
         textured = run.each(
             self.texture, {i: ToTexture(views[i], each.full, each.low, size) for i, each in finished.items()}
         )

@@ -71,6 +71,6 @@ class ReconstructRecipe(Recipe):
         size = inputs.texture_size or self.settings.texture_size
         origin = "hull" if inputs.mesh is None else "coarse"
         refined = run.stage(self.refine, ToRefine(views, coarse, origin, self.settings.detail(faces, size)))
-        finished = run.stage(self.finish, ToFinish(refined, faces))
+        finished = run.stage(self.finish, ToFinish(refined, faces, views))
         textured = run.stage(self.texture, ToTexture(views, finished.full, finished.low, size))
         return textured if self.settings.keep_frame else unit_height(textured)

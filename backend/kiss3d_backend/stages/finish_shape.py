@@ -5,9 +5,11 @@ from __future__ import annotations
 import attrs
 
 from kiss3d_backend.mesh.cleanup.clean import clean
+from kiss3d_backend.mesh.fit.fit import fit_to_views
 from kiss3d_backend.mesh.simplify import simplify
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_backend.pipeline.stage import Stage, StageContext
+from kiss3d_backend.pipeline.types import BundleViews
 
 
 @attrs.frozen(eq=False)
@@ -20,10 +22,13 @@ class Finished:
 
 @attrs.frozen(eq=False)
 class ToFinish:
-    """``faces``: about how many triangles the artist wants, at least 100."""
+    """``faces``: about how many triangles the artist wants, at least 100. ``views``: those that the mesh was refined
+    to, if it was: the decimated mesh is fitted to them again.
+    """
 
     mesh: Mesh
     faces: int
+    views: BundleViews | None = None
 
 
 class FinishShape(Stage[ToFinish, Finished]):
@@ -44,4 +49,8 @@ class FinishShape(Stage[ToFinish, Finished]):
                 f"{value.faces:,} faces were asked for, but the mesh has {len(low.triangles):,}.",
                 "A mesh of many parts or holes cannot always be brought down as far.",
             )
-        return Finished(full, Mesh(low.positions, low.triangles))
+        result = Mesh(low.positions, low.triangles)
+        views = value.views
+        if views is not None:
+            result = fit_to_views(result, views.normals, views.mattes, check=context.check_cancelled)
+        return Finished(full, result)

@@ -7,7 +7,7 @@ import numpy as np
 from kiss3d_backend.mesh.bundle.check import check_bundle
 from kiss3d_backend.mesh.bundle.layout import split_bundle, view_name
 from kiss3d_backend.mesh.bundle.masks import foreground
-from kiss3d_backend.mesh.bundle.normals import decode_normals, normals_to_world
+from kiss3d_backend.mesh.bundle.normals import decode_on_white, normals_to_world
 from kiss3d_backend.mesh.camera import bundle_cameras
 from kiss3d_backend.pipeline.bundle_checks import note_bundle_checks
 from kiss3d_backend.pipeline.stage import Stage, StageContext
@@ -46,7 +46,7 @@ class SplitBundle(Stage[Bundle, BundleViews]):
                 "The mesh may come out wrong; make the bundle again, with another seed for example.",
             )
         context.progress(2, 3)
-        decoded = decode_normals(tiles.normals)
+        decoded = decode_on_white(tiles.normals, seen.matte)
         world = np.stack(
             [normals_to_world(each, camera) for each, camera in zip(decoded, bundle_cameras(), strict=True)]
         )

@@ -40,7 +40,7 @@ class TextureShape(Stage[ToTexture, Mesh]):
         context.progress(1, 4)
         mesh = attrs.evolve(low, uvs=flat.uvs, uv_triangles=flat.uv_triangles)
         texels = find_texels(flat.uvs, flat.uv_triangles, size, check=context.check_cancelled)
-        views = bundle_views(value.views.colours, value.views.masks)
+        views = bundle_views(value.views.colours, value.views.masks, value.views.mattes)
         baked = bake_colours(mesh, views, size, texels=texels, check=context.check_cancelled)
         if baked.surface.unseen_parts:
             context.warn(

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+_ROWS_AT_ONCE = 512
+
 
 def pad_islands(
     pixels: NDArray[np.uint8], covered: NDArray[np.bool_], *, check: Callable[[], None] = lambda: None
@@ -19,11 +21,19 @@ def pad_islands(
     """
     if covered.all() or not covered.any():
         return pixels
+    check()
     _, labels = cv2.distanceTransformWithLabels(
         (~covered).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     check()
     nearest = np.asarray(labels, dtype=np.int32)
     source = np.empty(int(nearest.max()) + 1, dtype=np.int64)
-    source[nearest[covered]] = np.flatnonzero(covered)
-    return pixels.reshape(-1, pixels.shape[2])[source[nearest]]
+    for row in range(0, len(pixels), _ROWS_AT_ONCE):
+        check()
+        band = covered[row : row + _ROWS_AT_ONCE]
+        source[nearest[row : row + _ROWS_AT_ONCE][band]] = np.flatnonzero(band) + row * pixels.shape[1]
+    padded, flat = np.empty_like(pixels), pixels.reshape(-1, pixels.shape[2])
+    for row in range(0, len(pixels), _ROWS_AT_ONCE):
+        check()
+        padded[row : row + _ROWS_AT_ONCE] = flat[source[nearest[row : row + _ROWS_AT_ONCE]]]
+    return padded

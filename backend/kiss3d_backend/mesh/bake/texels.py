@@ -14,6 +14,9 @@ from kiss3d_backend.mesh.raster import rasterize
 _FRINGE = 1.5
 """Pixels. A bilinear look-up at the edge of an island reaches this far beyond it."""
 
+_BESIDE = 4
+_ROWS_AT_ONCE = 512
+
 
 @attrs.frozen(eq=False)
 class Texels:
@@ -46,36 +49,51 @@ def find_texels(
     *,
     check: Callable[[], None] = lambda: None,
 ) -> Texels:
-    """Rasterises the islands. ``uvs``: (N, 2) in [0, 1], v upwards; ``uv_triangles``: (T, 3). ``check``:
-    called between the steps; what it raises comes out of here."""
-    clip = np.zeros((1, len(uvs), 4), dtype=np.float32)
-    clip[0, :, :2] = uvs * 2.0 - 1.0
-    clip[0, :, 3] = 1.0
-    fragments = rasterize(clip, uv_triangles, (side, side))
+    """Rasterises the islands. ``uvs``: (N, 2) in [0, 1], v upwards; ``uv_triangles``: (T, 3). ``check``: called between
+    bands of rows; what it raises comes out of here.
+    """
+    bands: list[Texels] = []
+    for first in range(0, side, _ROWS_AT_ONCE):
+        check()
+        bands.append(_band(uvs, uv_triangles, side, first, min(_ROWS_AT_ONCE, side - first)))
     check()
+    pixel = np.concatenate([band.pixel for band in bands])
+    triangle = np.concatenate([band.triangle for band in bands])
+    check()
+    barycentric = np.concatenate([band.barycentric for band in bands])
+    check()
+    return Texels(pixel, triangle, barycentric, side)
+
+
+def _band(uvs: NDArray[np.float32], uv_triangles: NDArray[np.int32], side: int, first: int, rows: int) -> Texels:
+    """The texels of ``rows`` rows from ``first`` on; the rows beside them are drawn too, as far as a fringe reaches."""
+    top, bottom = max(first - _BESIDE, 0), min(first + rows + _BESIDE, side)
+    height = bottom - top
+    clip = np.zeros((1, len(uvs), 4), dtype=np.float32)
+    clip[0, :, 0] = uvs[:, 0] * 2.0 - 1.0
+    # The rows of the band, from top to bottom, become 1 to -1.
+    clip[0, :, 1] = 1.0 - 2.0 * ((1.0 - uvs[:, 1].astype(np.float64)) * side - top) / height
+    clip[0, :, 3] = 1.0
+    fragments = rasterize(clip, uv_triangles, (height, side))
     triangle, barycentric = fragments.triangle[0].ravel(), fragments.barycentric[0].reshape(-1, 3)
     covered = triangle >= 0
     if not covered.any():
         return Texels(np.empty(0, np.int64), np.empty(0, np.int32), np.empty((0, 3), np.float32), side)
-    empty = (~covered).astype(np.uint8).reshape(side, side)
-    distances, labels = cv2.distanceTransformWithLabels(
-        empty, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    check()
-    distance, nearest = distances.ravel(), np.asarray(labels, dtype=np.int32).ravel()
-    fringe = np.flatnonzero((distance > 0) & (distance < _FRINGE + 0.01))
-    owner = np.empty(int(nearest.max()) + 1, dtype=np.int32)
-    owner[nearest[covered]] = triangle[covered]
-    beside = owner[nearest[fringe]]
-    weights = _nearest_weights(uvs[uv_triangles[beside]] * side, _centres(fringe, side))
-
-    check()
-    triangle[fringe], barycentric[fringe] = beside, weights
-    pixel = np.flatnonzero(triangle >= 0)
-    check()
-    shown = barycentric[pixel]
-    check()
-    return Texels(pixel, triangle[pixel], np.clip(shown, 0.0, 1.0, out=shown), side)
+    if not covered.all():
+        empty = (~covered).astype(np.uint8).reshape(height, side)
+        distances, labels = cv2.distanceTransformWithLabels(
+            empty, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        distance, nearest = distances.ravel(), np.asarray(labels, dtype=np.int32).ravel()
+        fringe = np.flatnonzero((distance > 0) & (distance < _FRINGE + 0.01))
+        owner = np.empty(int(nearest.max()) + 1, dtype=np.int32)
+        owner[nearest[covered]] = triangle[covered]
+        beside = owner[nearest[fringe]]
+        weights = _nearest_weights(uvs[uv_triangles[beside]] * side, _centres(fringe + top * side, side))
+        triangle[fringe], barycentric[fringe] = beside, weights
+    begin, end = (first - top) * side, (first - top + rows) * side
+    shown = np.flatnonzero(triangle[begin:end] >= 0) + begin
+    return Texels(shown + top * side, triangle[shown], np.clip(barycentric[shown], 0.0, 1.0), side)
 
 
 def _centres(pixel: NDArray[np.int64], side: int) -> NDArray[np.float32]:

@@ -33,6 +33,20 @@ def decode_normals(colours: NDArray[np.uint8], unit: bool = True) -> NDArray[np.
     return np.where(length > 0.05, normals / np.maximum(length, 0.05), towards).astype(np.float32)
 
 
+def decode_on_white(colours: NDArray[np.uint8], matte: NDArray[np.float32], least: float = 0.3) -> NDArray[np.float32]:
+    """Unit normals (..., 3) float32 in the camera's frame, of an object on white, without the white.
+
+    ``matte``: (...), the covered share of each pixel. A pixel on the outline is a mix of white and the normal's colour;
+    decoded as it is, its normal is off by 20 degrees in the mean, and a thin limb has hardly any other pixels. Where
+    less than ``least`` is covered the normal is zero: nothing is known there.
+    """
+    share = matte[..., None]
+    pure = (colours.astype(np.float32) - 255.0 * (1.0 - share)) / np.maximum(share, least)
+    normals = (pure / 127.5 - 1.0) * _FLIP
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.where((share >= least) & (length > 0.05), normals / np.maximum(length, 0.05), 0.0).astype(np.float32)
+
+
 def normals_to_world(normals: NDArray[np.floating], camera: Camera) -> NDArray[np.float32]:
     """Normals (..., 3) of the camera's frame in the world."""
     return turned(np.asarray(normals, dtype=np.float32), camera.axes.T)

@@ -12,6 +12,7 @@ from kiss3d_backend.mesh.bundle.normals import normals_to_camera
 from kiss3d_backend.mesh.camera import Camera, bundle_cameras
 from kiss3d_backend.mesh.normals import vertex_normals
 from kiss3d_backend.mesh.raster import rasterize
+from kiss3d_backend.mesh.sample_texture import sample_texture
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_protocol.errors import MeshEmpty
 
@@ -125,30 +126,6 @@ class _Scene:
             return (normals_to_camera(self.face_normals, camera) * sign)[seen]
         mixed = np.einsum("ij,ijk->ik", weights, normals_to_camera(self.vertex_normals, camera)[self.triangles[seen]])
         return mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), 1e-9) * sign[seen]
-
-
-def sample_texture(pixels: NDArray[np.uint8], uv: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Bilinear colours (N, 3) of 0 to 255 at UVs (N, 2); a texture goes on beyond [0, 1] by repeating itself."""
-    height, width = pixels.shape[:2]
-    u, v = uv[:, 0].astype(np.float64), 1.0 - uv[:, 1].astype(np.float64)
-    inside = (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
-    x = np.where(inside, u, u - np.floor(u)) * width - 0.5
-    y = np.where(inside, v, v - np.floor(v)) * height - 0.5
-    left, top = np.floor(x), np.floor(y)
-    right_share = (x - left).astype(np.float32)[:, None]
-    lower_share = (y - top).astype(np.float32)[:, None]
-    columns = [_texel(left + step, width, inside) for step in (0, 1)]
-    rows = [_texel(top + step, height, inside) for step in (0, 1)]
-    upper, lower = (
-        pixels[row, columns[0], :3] * (1 - right_share) + pixels[row, columns[1], :3] * right_share for row in rows
-    )
-    return (upper * (1 - lower_share) + lower * lower_share).astype(np.float32)
-
-
-def _texel(index: NDArray[np.float64], count: int, inside: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Clamped where the UV is in the texture (no bleeding from the other side), repeated where it is not."""
-    whole = index.astype(np.int64)
-    return np.where(inside, np.clip(whole, 0, count - 1), whole % count)
 
 
 def _summed(pixel: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 import cv2
@@ -52,14 +52,52 @@ class Projector:
             check()
             self._views.append(_prepare(view, depth_map(positions, triangles, view)))
 
+    @property
+    def behind(self) -> list[NDArray[np.bool_]]:
+        """(H, W) of each view: pixels just behind an inner silhouette (see :class:`DepthMap`)."""
+        return [prepared.depth.behind for prepared in self._views]
+
     def at(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> Projection:
         """``points``: (P, 3) on the mesh; ``normals``: (P, 3), of any length."""
-        # One contiguous row for each axis: several times faster than (P, 3) at these sizes.
-        place = np.ascontiguousarray(points.T, dtype=np.float32)
-        normal = np.ascontiguousarray(normals.T, dtype=np.float32)
         total = np.zeros((3, len(points)), dtype=np.float32)
         weights = np.zeros(len(points), dtype=np.float32)
         confidence = np.zeros(len(points), dtype=np.float32)
+        for prepared, (index, clip, cosine) in zip(self._views, self._seen(points, normals), strict=True):
+            seen = _look_up(prepared.planes, clip)
+            share = prepared.view.weight * cosine**2
+            weight = share * seen[4]
+            for channel in range(3):
+                total[channel, index] += seen[channel] * weight
+            weights[index] += weight
+            confidence[index] += share * seen[3]
+        colours = np.clip(total / np.maximum(weights, 1e-12), 0.0, 1.0)
+        return Projection(np.ascontiguousarray(colours.T, dtype=np.float32), confidence)
+
+    def mean_of(
+        self,
+        pictures: Sequence[Sequence[NDArray[np.float32]]],
+        points: NDArray[np.float32],
+        normals: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
+        """(P, 3): the mean of other pictures over the views that see a point.
+
+        Weighted by the root of the cosine: by the cosine itself, the pixels that show it, a view that looks at a
+        surface flatly would be drawn again badly for the sake of those that see it well.
+
+        ``pictures``: four planes (H, W) float32 of each view, three values times a trust, and the trust. A point that
+        no view sees gets zero.
+        """
+        total = np.zeros((4, len(points)), dtype=np.float32)
+        for planes, (index, clip, cosine) in zip(pictures, self._seen(points, normals), strict=True):
+            for channel, values in enumerate(_look_up(planes, clip)):
+                total[channel, index] += values * np.sqrt(cosine)
+        return np.ascontiguousarray((total[:3] / np.maximum(total[3], 1e-6)).T, dtype=np.float32)
+
+    def _seen(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> Iterator[_Seen]:
+        """Of each view in turn."""
+        # One contiguous row for each axis: several times faster than (P, 3) at these sizes.
+        place = np.ascontiguousarray(points.T, dtype=np.float32)
+        normal = np.ascontiguousarray(normals.T, dtype=np.float32)
         lengths = np.maximum(np.sqrt(_dot(normal, normal)), 1e-12)
         for prepared in self._views:
             view = prepared.view
@@ -69,19 +107,15 @@ class Projector:
             clip = to_clip(place[:, facing], view)
             visible = np.flatnonzero(is_visible(clip, cosine[facing], prepared.depth, view))
             index = facing[visible]
-            seen = _look_up(prepared, clip[:, visible])
-            share = view.weight * cosine[index] ** 2
-            weight = share * seen[4]
-            for channel in range(3):
-                total[channel, index] += seen[channel] * weight
-            weights[index] += weight
-            confidence[index] += share * seen[3]
-        colours = np.clip(total / np.maximum(weights, 1e-12), 0.0, 1.0)
-        return Projection(np.ascontiguousarray(colours.T, dtype=np.float32), confidence)
+            yield index, clip[:, visible], cosine[index]
 
 
 def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+_Seen = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]
+"""Which points a view sees, (p,), where they are in its clip space, (4, p), and the cosine at each, (p,)."""
 
 
 @attrs.frozen(eq=False)
@@ -104,16 +138,14 @@ def _without(trust: Trust, behind: NDArray[np.bool_]) -> Trust:
     return Trust(trust.seen, np.where(behind, np.minimum(trust.preferred, RIM_TRUST), trust.preferred))
 
 
-def _look_up(prepared: _Prepared, clip: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """Bilinear values, five of (P,), at points in clip space (4, P)."""
-    height, width = prepared.view.mask.shape
+def _look_up(planes: Sequence[NDArray[np.float32]], clip: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """Bilinear values, (P,) of each plane (H, W), at points in clip space (4, P)."""
+    height, width = planes[0].shape
     count = clip.shape[1]
     rows = max(-(-count // _ROW), 1)
     at = np.zeros((2, rows * _ROW), dtype=np.float32)
     at[0, :count] = (clip[0] / clip[3] + 1.0) * (width / 2.0) - 0.5
     at[1, :count] = (1.0 - clip[1] / clip[3]) * (height / 2.0) - 0.5
     across, down = at.reshape(2, rows, _ROW)
-    values = [
-        cv2.remap(plane, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for plane in prepared.planes
-    ]
+    values = [cv2.remap(plane, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for plane in planes]
     return [np.asarray(value, dtype=np.float32).ravel()[:count] for value in values]

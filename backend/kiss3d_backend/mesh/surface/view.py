@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import attrs
 import cv2
 import numpy as np
@@ -29,23 +27,32 @@ class ColourView:
     """One view of the object.
 
     ``image``: (H, W, 3) float32, sRGB in [0, 1], row 0 at the top. ``mask``: (H, W) bool, where the object is.
-    ``camera``: that took it. ``weight``: above 0.
+    ``camera``: that took it. ``weight``: above 0. ``matte``: (H, W) float32, the covered share of each pixel, where it
+    is known better than the mask tells; the background is white then.
     """
 
     image: NDArray[np.float32]
     mask: NDArray[np.bool_]
     camera: Camera
     weight: float
+    matte: NDArray[np.float32] | None = None
+
+    @property
+    def covered(self) -> NDArray[np.float32]:
+        """(H, W): the matte, or the mask as one."""
+        return self.mask.astype(np.float32) if self.matte is None else self.matte
 
 
 def bundle_views(
-    colours: NDArray[np.uint8], masks: NDArray[np.bool_], cameras: Sequence[Camera] | None = None
+    colours: NDArray[np.uint8], masks: NDArray[np.bool_], mattes: NDArray[np.float32] | None = None
 ) -> list[ColourView]:
-    """The views of a bundle: ``colours`` (4, H, W, 3) uint8, ``masks`` (4, H, W), ``cameras`` those of a bundle unless
-    given.
-    """
-    parts = zip(colours, masks, cameras or bundle_cameras(), VIEW_WEIGHTS, strict=True)
-    return [ColourView(image.astype(np.float32) / 255.0, mask, camera, weight) for image, mask, camera, weight in parts]
+    """The views of a bundle: ``colours`` (4, H, W, 3) uint8, ``masks`` and ``mattes`` (4, H, W)."""
+    each_matte = [None] * len(masks) if mattes is None else mattes
+    parts = zip(colours, masks, bundle_cameras(), VIEW_WEIGHTS, each_matte, strict=True)
+    return [
+        ColourView(image.astype(np.float32) / 255.0, mask, camera, weight, matte)
+        for image, mask, camera, weight, matte in parts
+    ]
 
 
 @attrs.frozen(eq=False)

@@ -1,0 +1,1 @@
+"""The decimated mesh fitted to the views once more, by least squares."""
