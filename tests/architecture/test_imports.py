@@ -58,7 +58,7 @@ def test_broker_process_is_free_of_heavy_libraries() -> None:
 
 
 def test_the_check_would_see_a_heavy_library() -> None:
-    assert "scipy" in _modules_after_importing("kiss3d_backend.mesh.render")["modules"]
+    assert "scipy" in _modules_after_importing("kiss3d_backend.mesh.relax")["modules"]
 
 
 def test_protocol_needs_only_its_libraries() -> None:
