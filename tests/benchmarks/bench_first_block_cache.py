@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "backend"), str(ROOT / "protocol")]
 
 from tests.benchmarks.bench_flux_step import BF16, SCALES, Bench, Scale, random_model, settle  # noqa: E402
+from tests.fakes.tiny.flux import Size  # noqa: E402
 
 from kiss3d_backend.networks.flux.denoiser import Denoiser  # noqa: E402
 from kiss3d_backend.networks.flux.execution import FluxExecution  # noqa: E402
@@ -35,7 +36,11 @@ from kiss3d_backend.networks.flux.solver import evaluation_sigmas, solve  # noqa
 from kiss3d_backend.networks.flux.velocity import FluxVelocity  # noqa: E402
 
 GUIDANCE = 3.5
-THRESHOLDS = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
+THRESHOLDS = (0.03, 0.06, 0.1, 0.2, 0.4)
+WIDTHS = {
+    "published": SCALES["published"],
+    "tiny": Scale(Size(width=128, double=3, single=6), rows=8, columns=16, text=16, matrix=64, evaluations=2),
+}
 
 
 class Drawing:
@@ -76,7 +81,7 @@ class Drawing:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     device = torch.device(options.device)
     float8 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 9)
-    drawing = Drawing(SCALES[options.width], device, options.steps, "scaled" if float8 else "upcast", options.time)
+    drawing = Drawing(WIDTHS[options.width], device, options.steps, "scaled" if float8 else "upcast", options.time)
     drawing.latents(None)
     plain, _, seconds = drawing.latents(None)
     lines: list[dict[str, Any]] = []
@@ -105,7 +110,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--width", choices=list(SCALES), default="published")
+    parser.add_argument("--width", choices=list(WIDTHS), default="published")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--time", type=float, default=0.1, help="how strong the blocks' knowledge of the time is")
     parser.add_argument("--thresholds", type=float, nargs="+", default=THRESHOLDS)
