@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kiss3d_backend import __version__
+from kiss3d_backend.cli_batch import batch
 from kiss3d_backend.cli_connect import ConnectOption
 from kiss3d_backend.cli_jobs import jobs_app
 from kiss3d_backend.cli_keys import add_key_commands
@@ -261,6 +262,7 @@ def doctor(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
     raise typer.Exit(run_doctor(data_dir=data_dir, as_json=as_json))
 
 
+app.command()(batch)
 add_key_commands(app)
 
 

@@ -240,6 +240,8 @@ MEANINGS = {
     "picture.transparent": "A imagem é toda transparente.",
     "picture.no_object": "Nenhum objeto foi encontrado na imagem.",
     "output.unwritable": "O arquivo de saída não pode ser gravado.",
+    "batch.invalid": "Este lote não pode ser feito assim.",
+    "batch.incomplete": "Uma parte do lote ficou sem resultado.",
     "params.invalid": "Uma configuração não é válida.",
     "params.preset_unknown": "Esta predefinição não existe.",
     "params.preset_unavailable": "O backend não pode usar esta predefinição.",
@@ -305,6 +307,12 @@ MEANINGS = {
 }
 
 REMEDIES = {
+    "Give a folder of pictures, or a .csv or .jsonl file, and an output folder of its own.": (
+        "Dê uma pasta de imagens, ou um arquivo .csv ou .jsonl, e uma pasta de saída própria."
+    ),
+    "The manifest names each; mend those and run it again with --resume --retry-failed.": (
+        "O manifesto diz quais; corrija-os e repita com --resume --retry-failed."
+    ),
     "Close programs that are connected to this backend, then try again.": (
         "Feche programas que estão conectados a este backend e tente de novo."
     ),

@@ -14,6 +14,9 @@
     │   └── PictureWithoutObject        picture.no_object
     ├── OutputError
     │   └── OutputUnwritable            output.unwritable
+    ├── BatchError
+    │   ├── BatchInvalid                batch.invalid
+    │   └── BatchIncomplete             batch.incomplete
     ├── ParamsError
     │   ├── ParamsInvalid               params.invalid
     │   ├── PresetUnknown               params.preset_unknown
@@ -173,6 +176,22 @@ class OutputUnwritable(OutputError):
     code = "output.unwritable"
     exit_code = 20
     default_remedy = "Choose another file or folder that you may write to."
+
+
+class BatchError(Kiss3DError):
+    """Something is wrong with a batch as a whole."""
+
+
+class BatchInvalid(BatchError):
+    code = "batch.invalid"
+    exit_code = 18
+    default_remedy = "Give a folder of pictures, or a .csv or .jsonl file, and an output folder of its own."
+
+
+class BatchIncomplete(BatchError):
+    code = "batch.incomplete"
+    exit_code = 19
+    default_remedy = "The manifest names each; mend those and run it again with --resume --retry-failed."
 
 
 class ParamsError(Kiss3DError):
