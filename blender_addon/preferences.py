@@ -11,7 +11,7 @@ from kiss3d_protocol.servers import address_of
 from kiss3d_protocol.version import DEFAULT_ADDRESS
 
 from . import blender_session
-from .connection import AddressTarget, BackendTarget, LocalTarget
+from .connection import AddressTarget, BackendTarget, Connection, LocalTarget
 from .translations import tr
 from .translations.errors import told
 
@@ -114,3 +114,8 @@ def _lines(layout, text, icon):
 def get(context) -> Kiss3DPreferences:
     """The preferences of this add-on."""
     return context.preferences.addons[__package__].preferences
+
+
+def connection(context) -> Connection | None:
+    """The connection to the backend that is chosen, None when there is none."""
+    return blender_session.monitor().connections.get(get(context).backend_target())

@@ -23,11 +23,6 @@ from ..waiting import wait_until_settled
 from . import submitting
 
 
-def connection_of(context):
-    """The connection to the backend that is chosen, None when there is none."""
-    return blender_session.monitor().connections.get(preferences.get(context).backend_target())
-
-
 class KISS3D_OT_bring_back(bpy.types.Operator):
     """Put this result into the scene once more. What this file has lost comes from the backend, if that still has it"""
 
@@ -68,7 +63,7 @@ class KISS3D_OT_bring_back(bpy.types.Operator):
         if entry is not None:
             with contextlib.suppress(ValueError):  # whoever changed it gets what the backend knows
                 return entry.name, json.loads(entry.recipe)
-        connection = connection_of(context)
+        connection = preferences.connection(context)
         there = connection.jobs_there if connection is not None else ()
         summary = next((one for one in there if one.job == self.job), None)
         return ("Kiss3D", {"job": self.job}) if summary is None else (summary.name, _recipe_of(summary))
@@ -82,14 +77,14 @@ class KISS3D_OT_list_jobs(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        connection = connection_of(context)
+        connection = preferences.connection(context)
         if connection is None or connection.view.link is not Link.CONNECTED:
             cls.poll_message_set(tr("Connect to the backend first"))
             return False
         return True
 
     def execute(self, context):
-        connection_of(context).list_jobs()
+        preferences.connection(context).list_jobs()
         blender_session.wake()
         return {"FINISHED"}
 

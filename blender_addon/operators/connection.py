@@ -13,10 +13,6 @@ from ..translations import tr
 from ..translations.errors import told
 
 
-def _connection(context):
-    return blender_session.monitor().connections.get(preferences.get(context).backend_target())
-
-
 def _use(server: Server) -> None:
     chosen = preferences.get(bpy.context)
     chosen.mode, chosen.address = "ADDRESS", server.name
@@ -31,7 +27,7 @@ class KISS3D_OT_connect(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        connection = _connection(context)
+        connection = preferences.connection(context)
         if connection is not None and connection.view.link not in (Link.OFF, Link.FAILED):
             cls.poll_message_set(tr("There is a connection already"))
             return False
@@ -51,7 +47,7 @@ class KISS3D_OT_disconnect(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if _connection(context) is None:
+        if preferences.connection(context) is None:
             cls.poll_message_set(tr("There is no connection"))
             return False
         return True
@@ -101,14 +97,14 @@ class KISS3D_OT_show_output(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        connection = _connection(context)
+        connection = preferences.connection(context)
         if connection is None or not connection.log:
             cls.poll_message_set(tr("The local backend has not written anything yet"))
             return False
         return True
 
     def execute(self, context):
-        text = write_log(_connection(context).log)
+        text = write_log(preferences.connection(context).log)
         if bpy.app.background:
             return {"FINISHED"}  # there is no editor to show it in
         area = next((area for area in context.screen.areas if area.type == "TEXT_EDITOR"), None)

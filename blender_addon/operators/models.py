@@ -8,10 +8,6 @@ from ..link_state import Link
 from ..translations import tr
 
 
-def _connection(context):
-    return blender_session.monitor().connections.get(preferences.get(context).backend_target())
-
-
 class KISS3D_OT_download_models(bpy.types.Operator):
     """Let the backend download the model files that the chosen preset lacks. Blender stays free meanwhile"""
 
@@ -20,7 +16,7 @@ class KISS3D_OT_download_models(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        connection = _connection(context)
+        connection = preferences.connection(context)
         if connection is None or connection.view.link is not Link.CONNECTED:
             cls.poll_message_set(tr("Connect to the backend first"))
             return False
@@ -33,7 +29,7 @@ class KISS3D_OT_download_models(bpy.types.Operator):
         return True
 
     def execute(self, context):
-        if not _connection(context).pull_models(context.scene.kiss3d.preset):
+        if not preferences.connection(context).pull_models(context.scene.kiss3d.preset):
             return {"CANCELLED"}
         blender_session.wake()
         return {"FINISHED"}
@@ -47,11 +43,11 @@ class KISS3D_OT_cancel_download(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        connection = _connection(context)
+        connection = preferences.connection(context)
         return connection is not None and connection.models.pulling
 
     def execute(self, context):
-        _connection(context).cancel_pull()
+        preferences.connection(context).cancel_pull()
         blender_session.wake()
         return {"FINISHED"}
 

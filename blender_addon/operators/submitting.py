@@ -31,7 +31,7 @@ class Request:
 def preset_hindrance(context: bpy.types.Context) -> str:
     """Why the chosen preset cannot be used, empty when it can or when nobody knows yet."""
     preset = context.scene.kiss3d.preset
-    connection = blender_session.monitor().connections.get(preferences.get(context).backend_target())
+    connection = preferences.connection(context)
     offer = connection.view.offer(preset) if connection is not None else None
     if offer is None or offer.offered:
         return ""

@@ -6,8 +6,9 @@ import time
 
 import bpy
 
+from .. import preferences
 from ..operators.again import KISS3D_OT_generate_again
-from ..operators.bring_back import KISS3D_OT_bring_back, KISS3D_OT_list_jobs, connection_of
+from ..operators.bring_back import KISS3D_OT_bring_back, KISS3D_OT_list_jobs
 from ..translations import tr
 from .main_panel import KISS3D_PT_main
 
@@ -45,7 +46,7 @@ class KISS3D_PT_history(bpy.types.Panel):
         header = layout.row()
         header.label(text="On the Backend")
         header.operator(KISS3D_OT_list_jobs.bl_idname, icon="FILE_REFRESH")
-        connection = connection_of(context)
+        connection = preferences.connection(context)
         column = layout.column(align=True)
         there = [job for job in connection.jobs_there if job.state in _ICONS] if connection is not None else []
         for job in there[:SHOWN_JOBS]:

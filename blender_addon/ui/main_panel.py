@@ -46,7 +46,7 @@ class KISS3D_PT_main(bpy.types.Panel):
 
 
 def _draw_offer(layout, context, preset):
-    connection = blender_session.monitor().connections.get(preferences.get(context).backend_target())
+    connection = preferences.connection(context)
     offer = connection.view.offer(preset) if connection is not None else None
     if offer is not None and not offer.offered and not offer.missing_models:
         draw_text(layout, context, in_language(offer.reason), icon="ERROR")

@@ -4,16 +4,12 @@ import bpy
 
 from kiss3d_protocol.amounts import amount_text
 
-from .. import blender_session, preferences
+from .. import preferences
 from ..operators.models import KISS3D_OT_cancel_download, KISS3D_OT_download_models
 from ..preset_titles import title_of
 from ..translations import tr
 from .main_panel import KISS3D_PT_main
 from .text import draw_error, draw_text, duration
-
-
-def _connection(context):
-    return blender_session.monitor().connections.get(preferences.get(context).backend_target())
 
 
 class KISS3D_PT_models(bpy.types.Panel):
@@ -25,7 +21,7 @@ class KISS3D_PT_models(bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        connection = _connection(context)
+        connection = preferences.connection(context)
         if connection is None or context.scene is None:
             return False
         offer = connection.view.offer(context.scene.kiss3d.preset)
@@ -33,7 +29,7 @@ class KISS3D_PT_models(bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        connection = _connection(context)
+        connection = preferences.connection(context)
         models = connection.models
         preset = context.scene.kiss3d.preset
         offer = connection.view.offer(preset)

@@ -181,8 +181,7 @@ def check_bringing_back_what_the_file_still_has():
 def check_bringing_back_from_the_backend():
     new_file()
     use_scripted_backend()
-    from bl_ext.user_default.kiss3d import blender_session
-    from bl_ext.user_default.kiss3d.operators.bring_back import connection_of
+    from bl_ext.user_default.kiss3d import blender_session, preferences
 
     made = generate("bumpy", prompt="a pebble", seed=7, size=3.0)
     recipe = made["kiss3d"].to_dict()
@@ -199,7 +198,7 @@ def check_bringing_back_from_the_backend():
 
     new_file()  # another file, which knows nothing of it
     assert bpy.ops.kiss3d.list_jobs() == {"FINISHED"}
-    connection = connection_of(bpy.context)
+    connection = preferences.connection(bpy.context)
     until(lambda: (blender_session.monitor().poll(), connection.jobs_there)[1])
     summary = connection.jobs_there[0]
     assert (summary.job, summary.name, summary.state) == (recipe["job"], "bumpy", "finished")
