@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,30 +43,26 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_ends_one_job_and_not_the_backend(small_disk: Path, make_submit: Any) -> None:
     filler = small_disk / "somebody-elses"
     with BackendProcess(small_disk / "data", recipes=MISBEHAVING) as backend, Client(backend.address, "a/1") as client:
-        client.connected(10)
+        client.connected(30)
         first, blob = make_submit()
         client.submit(first, [blob])
-        assert isinstance(collect(client, first.job)[-1], Finished)
+        assert isinstance(collect(client, first.job, 60)[-1], Finished)
         assert (small_disk / "data" / "reserve").stat().st_size == 8 << 20
         # From now on nothing can be written but what the files already have room for.
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-                    file.flush()
-            except OSError:
-                pass
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
         codes: set[str] = set()
         for _ in range(200):
             submit, blob = make_submit(bundles=8, seed=7)
             client.submit(submit, [blob])
-            news = client.wait(20)
+            news = client.wait(60)
             while not isinstance(news, Received):
-                news = client.wait(20)
+                news = client.wait(60)
             if isinstance(news.message, Refused):
                 codes.add(f"refused {news.message.code}")
             else:
-                end = collect(client, submit.job)[-1]
+                end = collect(client, submit.job, 60)[-1]
                 codes.add(f"failed {end.code}" if isinstance(end, Failed) else type(end).__name__.lower())
             if any("disk_full" in code for code in codes):
                 break
@@ -74,5 +71,5 @@ def test_a_full_disk_ends_one_job_and_not_the_backend(small_disk: Path, make_sub
         filler.unlink()
         again, blob = make_submit()
         client.submit(again, [blob])
-        assert isinstance(collect(client, again.job)[-1], Finished)
+        assert isinstance(collect(client, again.job, 60)[-1], Finished)
     assert backend.stop() == 0

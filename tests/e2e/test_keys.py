@@ -69,7 +69,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def answer_of(client: Client, wanted: type[ServerMessage]) -> Any:
     while True:
-        news = client.wait(10)
+        news = client.wait(30)
         assert news is not None
         if isinstance(news, Received) and isinstance(news.message, wanted):
             return news.message
@@ -322,7 +322,7 @@ class TestRevocation:
             house.registry.revoke(name)
             cable.cut()
             for error in (type(None), KeyRefused):
-                news = client.wait(10)
+                news = client.wait(30)
                 assert isinstance(news, LinkChanged) and news.state is LinkState.LOST
                 assert isinstance(news.error, error)
             # With a new key it is the same client again.

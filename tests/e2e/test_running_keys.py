@@ -51,7 +51,7 @@ def kiss3d(tmp_path: Path, homes: dict[str, Path]) -> Command:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=120,
             env={**os.environ, "KISS3D_DATA_DIR": str(tmp_path / "data"), CONFIG_DIR_VARIABLE: str(homes[who])},
         )
         assert "Traceback" not in result.stderr
@@ -72,7 +72,7 @@ def pair(kiss3d: Command, backend: BackendProcess, name: str, *options: str) -> 
 
 def until(client: Client, kind: type, *, seen: list[Event] | None = None) -> Any:
     while True:
-        news = client.wait(20)
+        news = client.wait(60)
         assert news is not None
         if not isinstance(news, Received):
             continue
@@ -86,7 +86,7 @@ def back_again(client: Client, seen: list[Event] | None = None) -> None:
     """Waits until the connection has been lost and made anew."""
     lost = False
     while True:
-        news = client.wait(20)
+        news = client.wait(60)
         assert news is not None
         if isinstance(news, LinkChanged):
             lost |= news.state is LinkState.LOST
@@ -107,7 +107,7 @@ def test_keys_rotate_while_a_job_runs_and_nobody_loses_it(
     before = find_server("box")
     seen: list[Event] = []
     with Client("box", "anna/1") as anna:
-        anna.connected(10)
+        anna.connected(30)
         anna.submit(submit, [blob])
         until(anna, Progress, seen=seen)
         assert kiss3d("owner", "keys", "rotate")["to_renew"] == ["anna", "ben"]
@@ -128,11 +128,11 @@ def test_keys_rotate_while_a_job_runs_and_nobody_loses_it(
             ben.connected(5)
         pair(kiss3d, backend, "ben", "--renew")
         with Client("box", "ben/1") as ben:
-            ben.connected(10)
+            ben.connected(30)
     # The owner's own clients find new keys in the key file.
     monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(homes["owner"]))
     with Client(backend.address, "owner/1") as owner:
-        owner.connected(10)
+        owner.connected(30)
         kiss3d("owner", "keys", "rotate")
         back_again(owner)
     clients = kiss3d("owner", "clients", "list")["clients"]
@@ -147,7 +147,7 @@ def test_jobs_are_deleted_by_their_owner_or_an_admin(
     monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(homes["anna"]))
     (slow, blob), (quick, _) = make_submit(seed=recipes.HANG), make_submit()
     with Client("box", "anna/1") as anna:
-        anna.connected(10)
+        anna.connected(30)
         anna.submit(quick, [blob])
         collect(anna, quick.job)
         anna.submit(slow, [blob])
