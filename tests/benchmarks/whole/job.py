@@ -32,6 +32,7 @@ from kiss3d_backend.devices.budget import CONTEXT  # noqa: E402
 from kiss3d_backend.devices.workload import workload_of  # noqa: E402
 from kiss3d_backend.jobs.artifacts import Artifacts  # noqa: E402
 from kiss3d_backend.jobs.inputs import StoredInputs  # noqa: E402
+from kiss3d_backend.logs import JsonLines  # noqa: E402
 from kiss3d_backend.pipeline.types import Bundle  # noqa: E402
 from kiss3d_backend.recipes import WorkerRecipes  # noqa: E402
 from kiss3d_backend.recipes.job_plan import JobPlan  # noqa: E402
@@ -143,7 +144,7 @@ class Jobs:
         cut_out = (data.parent / "models" / "birefnet" / "onnx" / "model_fp16.onnx").stat().st_size < 100
         self._picture = Artifacts(self._data.artifacts).put(picture(cut_out))
         self._listener = Listener()
-        self._worker = Worker(self, self._data)  # type: ignore[arg-type]
+        self._worker = Worker(self, self._data, JsonLines())  # type: ignore[arg-type]
         self._worker._recipes = self._recipes
 
     def event(self, event: object, artifacts: tuple[str, ...] = ()) -> None:
