@@ -29,6 +29,8 @@ pytest.importorskip("torch", reason="the pipeline needs torch")
 
 SHIPPED = Path(__file__).parents[2] / "docs" / "images" / "demo-picture.png"
 BUST = Path(__file__).parents[1] / "engine" / "data" / "bundle_bust.webp"
+QUICK = "tests.fakes.quick_recipes:quick_recipes"
+"""For what goes through the backend; the command line has the steps of the presets."""
 SMALL: dict[str, Any] = {"faces": 2000, "texture_size": 1024}
 
 
@@ -42,7 +44,7 @@ def backend(machine: Machine) -> Iterator[BackendProcess]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("HOME", "HF_HOME", "HF_ENDPOINT", "PYTHONWARNINGS"):
             patch.setenv(name, machine.environment[name])
-        with BackendProcess(machine.data) as process:
+        with BackendProcess(machine.data, recipes=QUICK) as process:
             yield process
 
 
@@ -145,7 +147,7 @@ def test_no_stage_raised_a_warning_of_a_library(machine: Machine, from_picture: 
 
 
 def test_words(backend: BackendProcess) -> None:
-    asked = GenerateParams("fast", 5, prompt="a red chair", write_prompt=True, **SMALL)
+    asked = GenerateParams("fast", 5, prompt="a red chair", write_prompt=True, redraw=False, **SMALL)
     events = events_of(backend, JobFiles(), asked)
     check_events(events)
     assert stages(events)[:2] == ["prompt", "bundle"]
@@ -166,7 +168,7 @@ def test_a_mesh_from_the_command_line(machine: Machine, tmp_path: Path) -> None:
     trimesh.creation.icosphere(3, 1.5).export(source)
     told = kiss3d(
         machine, "generate", "--mesh", source, "-o", tmp_path / "o.glb", "--preset", "fast", "--prompt", "an egg",
-        "--faces", 2000, "--texture-size", 1024,
+        "--faces", 2000, "--texture-size", 1024, "--no-redraw",
     )  # fmt: skip
     assert [each["stage"] for each in told["stages"]][:2] == ["render", "bundle"]
     mesh = trimesh.load(tmp_path / "o.glb", force="mesh")
