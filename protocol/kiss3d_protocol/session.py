@@ -199,6 +199,10 @@ class ClientSession:
             case Chunk():
                 # Whatever the connection has come to meanwhile: what is here need not be fetched again.
                 self._downloads.take(message, blobs[message.piece.blob], now)
+            case NewBackendKey():
+                # The end of the connection may be noticed before the last thing that was said over it.
+                self.new_backend_key = message.public_key
+                self.interrupted(now)
             case _ if self.state is not LinkState.CONNECTED:
                 # Too late or too early: after the welcome everything that matters is asked for again.
                 pass
@@ -214,9 +218,6 @@ class ClientSession:
                 self._followed.forget(message.job)
                 self._downloads.forget(message.job)
                 self.news.append(Received(message))
-            case NewBackendKey():
-                self.new_backend_key = message.public_key
-                self._lose(now)
             case Event():
                 self._event(message, blobs)
             case JobResult():
