@@ -190,7 +190,7 @@ def test_cancel_that_was_not_confirmed_is_told_again() -> None:
     with ScriptedBackend(default=mesh_then_stand_still) as backend:
         launcher.address = backend.address
         connection.open()
-        drain(connection, lambda got: not connection.busy)
+        drain(connection, lambda got: bool(backend.cancels) and not connection.busy)
         assert backend.cancels == [submit.job]
         connection.close(wait=True)
 

@@ -20,7 +20,8 @@ class KeyWatch:
     def __init__(self, keys: BackendKeys, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
         self._clock = clock
-        self._stamp = _stamp()
+        self._path = backend_key_file()
+        self._stamp = self._look()
         self._next_look = clock() + LOOK_SECONDS
 
     def changed(self) -> BackendKeys | None:
@@ -28,12 +29,12 @@ class KeyWatch:
         if self._clock() < self._next_look:
             return None
         self._next_look = self._clock() + LOOK_SECONDS
-        stamp = _stamp()
+        stamp = self._look()
         if stamp == self._stamp or stamp is None:
             return None
         self._stamp = stamp
         try:
-            keys = backend_keys()
+            keys = backend_keys(self._path)
         except SecurityError as error:
             _log.error("the new keys cannot be used: %s", error)
             return None
@@ -42,10 +43,9 @@ class KeyWatch:
         self._keys = keys
         return keys
 
-
-def _stamp() -> tuple[int, int] | None:
-    try:
-        status = backend_key_file().stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 _ROWS_AT_ONCE = 512
+_LOOK_SECONDS = 0.05
 
 
 def pad_islands(
@@ -21,12 +23,8 @@ def pad_islands(
     """
     if covered.all() or not covered.any():
         return pixels
+    nearest = _nearest_covered(covered, check)
     check()
-    _, labels = cv2.distanceTransformWithLabels(
-        (~covered).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    check()
-    nearest = np.asarray(labels, dtype=np.int32)
     source = np.empty(int(nearest.max()) + 1, dtype=np.int64)
     for row in range(0, len(pixels), _ROWS_AT_ONCE):
         check()
@@ -37,3 +35,25 @@ def pad_islands(
         check()
         padded[row : row + _ROWS_AT_ONCE] = flat[source[nearest[row : row + _ROWS_AT_ONCE]]]
     return padded
+
+
+def _nearest_covered(covered: NDArray[np.bool_], check: Callable[[], None]) -> NDArray[np.int32]:
+    """For each pixel the number of the nearest covered one, in OpenCV's own counting."""
+    # One call of half a second for a large texture; on a thread of its own, a cancel need not wait for its end.
+    thread = ThreadPoolExecutor(1)
+    try:
+        found = thread.submit(
+            cv2.distanceTransformWithLabels,
+            (~covered).astype(np.uint8),
+            cv2.DIST_L2,
+            cv2.DIST_MASK_5,
+            labelType=cv2.DIST_LABEL_PIXEL,
+        )
+        while True:
+            check()
+            try:
+                return np.asarray(found.result(timeout=_LOOK_SECONDS)[1], dtype=np.int32)
+            except TimeoutError:
+                continue
+    finally:
+        thread.shutdown(wait=False)
