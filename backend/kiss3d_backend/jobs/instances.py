@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Generator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
+
+from kiss3d_backend.locks import is_free
 
 
 @contextlib.contextmanager
@@ -25,13 +27,7 @@ def alive(folder: Path, instance: str) -> Generator[None]:
 def is_dead(folder: Path, instance: str) -> bool:
     """Whether a backend has ended, in whatever way."""
     path = folder / f"{instance}.lock"
-    if not path.exists():
-        return True
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    if not is_free(path):
         return False
-    lock.release()
     path.unlink(missing_ok=True)
     return True

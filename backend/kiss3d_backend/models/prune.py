@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from attrs import evolve, frozen
-from filelock import FileLock, Timeout
 
+from kiss3d_backend.locks import is_free
 from kiss3d_backend.models.catalogue import Entry
 from kiss3d_backend.models.hub_cache import PART_SUFFIX
 from kiss3d_backend.models.pins import Pin, pin_key, place_of_key
@@ -44,7 +44,7 @@ def _parts(store: ModelStore, pins: Mapping[str, Pin]) -> Iterator[Leftover]:
     places = [place_of_key(key) for key in pins]
     for repository in sorted({place[0] for place in places if place is not None}):
         for part in sorted((store.cache.folder(repository) / "blobs").glob(f"*{PART_SUFFIX}")):
-            if _is_idle(store.cache.lock(repository, part.name.removesuffix(PART_SUFFIX))):
+            if is_free(store.cache.lock(repository, part.name.removesuffix(PART_SUFFIX))):
                 yield Leftover(part, part.stat().st_size, "a download that was not finished")
 
 
@@ -107,16 +107,3 @@ def _delete(store: ModelStore, leftover: Leftover) -> None:
     pin = store.pins.get(leftover.key) if leftover.key else None
     if pin is not None:
         store.pins.put(leftover.key, evolve(pin, ours=False, place="", mtime_ns=0))
-
-
-def _is_idle(path: Path) -> bool:
-    """Whether nobody holds the lock."""
-    if not path.exists():
-        return True
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return False
-    lock.release()
-    return True

@@ -94,12 +94,11 @@ def run_batch(options: BatchOptions) -> None:
             raise BatchInvalid(
                 f"'{options.output}' has a batch already.", "Add --resume to go on with it, or choose another folder."
             )
-        digests = {row.name: row.digest() for row in rows}
-        todo = deque(row for row in rows if not _is_done(row, digests[row.name], manifest, options))
+        todo = deque(row for row in rows if not _is_done(row, manifest, options))
         display = stack.enter_context(BatchDisplay(len(rows), len(rows) - len(todo)))
         try:
             if todo:
-                _Batch(options, manifest, digests, todo, display).run()
+                _Batch(options, manifest, todo, display).run()
         finally:
             write_sheet(options.output, [manifest.entries[row.name] for row in rows if row.name in manifest.entries])
     _conclude(options, rows, manifest)
@@ -121,9 +120,9 @@ def _make_folder(folder: Path) -> None:
         raise OutputUnwritable(f"The folder '{folder}' cannot be made ({error.strerror}).") from error
 
 
-def _is_done(row: Row, digest: str, manifest: Manifest, options: BatchOptions) -> bool:
+def _is_done(row: Row, manifest: Manifest, options: BatchOptions) -> bool:
     entry = manifest.entries.get(row.name)
-    if entry is None or entry.digest != digest:
+    if entry is None or entry.digest != row.digest():
         return False
     if entry.state == "finished":
         return (options.output / entry.output).is_file()
@@ -137,11 +136,10 @@ class _Batch:
         self,
         options: BatchOptions,
         manifest: Manifest,
-        digests: dict[str, str],
         todo: deque[Row],
         display: BatchDisplay,
     ) -> None:
-        self._options, self._manifest, self._digests = options, manifest, digests
+        self._options, self._manifest = options, manifest
         self._todo, self._display = todo, display
         self._running: dict[str, _Running] = {}
         self._offer_at = 0.0
@@ -184,11 +182,11 @@ class _Batch:
     def _offer(self, client: Client) -> None:
         while self._todo and len(self._running) < self._options.jobs and time.monotonic() >= self._offer_at:
             row = self._todo.popleft()
-            digest = self._digests[row.name]
+            digest = row.digest()
             try:
                 submit, blobs = make_submit(JobFiles(row.picture), row.params)
             except Kiss3DError as error:
-                self._failed(row, "", error)
+                self._failed(row, digest, "", error)
                 continue
             # A job that an earlier run has named may be finished by now: the same id asks for it, and makes none twice.
             before = self._manifest.entries.get(row.name)
@@ -215,7 +213,7 @@ class _Batch:
                 try:
                     self._keep(job, running)
                 except Kiss3DError as error:
-                    self._failed(running.row, job, error)
+                    self._failed(running.row, running.digest, job, error)
             case Refused(code=QueueFull.code | TooManyJobs.code):
                 self._again(job, running)
                 self._offer_at = time.monotonic() + FULL_SECONDS
@@ -224,10 +222,12 @@ class _Batch:
                 self._again(job, running)
             case Failed() | Refused():
                 del self._running[job]
-                self._failed(running.row, job, error_from_wire(message.code, message.message, message.remedy))
+                self._failed(
+                    running.row, running.digest, job, error_from_wire(message.code, message.message, message.remedy)
+                )
             case Cancelled():
                 del self._running[job]
-                self._failed(running.row, job, JobCancelled("The job was cancelled."))
+                self._failed(running.row, running.digest, job, JobCancelled("The job was cancelled."))
             case _:
                 pass
 
@@ -258,9 +258,9 @@ class _Batch:
         self._display.again(job)
         self._todo.appendleft(running.row)
 
-    def _failed(self, row: Row, job: str, error: Kiss3DError) -> None:
+    def _failed(self, row: Row, digest: str, job: str, error: Kiss3DError) -> None:
         told = {"code": error.code, "message": error.message, "remedy": error.remedy}
-        entry = Entry(name=row.name, digest=self._digests[row.name], state="failed", job=job, error=told)
+        entry = Entry(name=row.name, digest=digest, state="failed", job=job, error=told)
         self._manifest.write(entry)
         self._display.ended(entry)
         if self._options.fail_fast:
