@@ -16,6 +16,7 @@ from tests.fakes.hub import Fault, Hub
 from tests.models.conftest import CONFIG, QUICK, REPOSITORY, WEIGHTS
 
 from kiss3d_backend.models import conversion
+from kiss3d_backend.models.hub_cache import HubCache
 from kiss3d_backend.models.importing import import_file
 from kiss3d_backend.models.prune import leftovers, prune
 from kiss3d_backend.models.pull import pull
@@ -256,6 +257,22 @@ def test_prune_deletes_parts_and_what_no_preset_needs(hub: Hub, make_store: Make
     assert len(prune(store)) == 3, "no preset needs the thing"
     assert {state.status for state in store.entry("thing").files} == {"missing"}
     assert list((store.cache.folder(REPOSITORY) / "blobs").iterdir()) == []
+
+
+def test_what_was_named_just_before_the_end_is_ours(make_store: MakeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill after a file got its name and before that was noted must not make it another program's file for ever."""
+    store = make_store()
+    with monkeypatch.context() as patch:
+        patch.setattr(HubCache, "write_ref", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            pull("thing", store, settings=QUICK)
+    assert any(state.path is not None for state in store.entry("thing").files)
+    pull("thing", store, settings=QUICK)
+    assert len(prune(store)) == 3, "no preset needs the thing"
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_prune_leaves_what_a_setting_needs(make_store: MakeStore) -> None:

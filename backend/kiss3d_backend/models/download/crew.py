@@ -12,7 +12,9 @@ from kiss3d_backend.models.download.persist import check_cancel
 
 POLL = 0.1
 GRACE = 0.3
-"""Seconds that work gets to end by itself after a cancel or an error; its threads end with the process anyhow."""
+"""Seconds that work gets to end by itself after a cancel; its threads end with the process anyhow."""
+GRACE_AFTER_ERROR = 3.0
+"""The same after an error, when nobody waits for a quick end: what comes next finds no work still going on."""
 
 Work = Callable[[threading.Event], object]
 
@@ -57,7 +59,7 @@ class Crew:
 
     def _end(self, threads: list[threading.Thread]) -> None:
         self.stop.set()
-        until = time.monotonic() + GRACE
+        until = time.monotonic() + (GRACE if self._cancel.is_set() else GRACE_AFTER_ERROR)
         while any(thread.is_alive() for thread in threads) and time.monotonic() < until:
             for abort in self._aborts:
                 abort()

@@ -103,15 +103,19 @@ class Transfer:
         lock = self._acquire(self._cache.lock(repository, remote.etag), part)
         try:
             pin = self._pins.get(self._key) or Pin("", 0)
-            pin = evolve(pin, etag=remote.etag, commit=remote.commit, size=remote.size or 0, mtime_ns=0)
+            ours = pin.ours or any(other.ours and other.etag == remote.etag for other in self._pins.all().values())
+            pin = evolve(pin, etag=remote.etag, commit=remote.commit, size=remote.size or 0, mtime_ns=0, ours=ours)
             self._pins.put(self._key, pin)
             here = self._cache.adopt(repository, revision, remote.commit, path, remote.etag)
             if here is not None:
                 return self._take(here, pin, remote)
             digest = self._receive(remote, part)
             trust = self._check(digest, part, pin, remote)
+            # Before it has its name: whatever ends us in between, the file is known as ours.
+            pin = evolve(pin, sha256=digest.sha256, trust=trust, ours=True, place="")
+            self._pins.put(self._key, pin)
             target = self._cache.install(repository, revision, remote.commit, path, remote.etag)
-            done = evolve(pin, sha256=digest.sha256, trust=trust, ours=True, place="").seen_at(target)
+            done = pin.seen_at(target)
             self._pins.put(self._key, done)
             return done
         except OSError as error:
@@ -124,9 +128,7 @@ class Transfer:
         self._count(here.stat().st_size)
         digest = hash_file(here, self._cancel)
         trust = check_digest(self._entry, self._file, here, digest, pin, remote.etag)
-        pins = self._pins.all().values()
-        ours = any(other.ours and other.etag == remote.etag for other in pins)
-        done = evolve(pin, sha256=digest.sha256, trust=trust, place="", ours=ours).seen_at(here)
+        done = evolve(pin, sha256=digest.sha256, trust=trust, place="").seen_at(here)
         self._pins.put(self._key, done)
         return done
 
