@@ -7,8 +7,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from kiss3d_backend.commands.batch.manifest import Entry
 from kiss3d_backend.commands.terminal import plain
+from kiss3d_protocol.batch.manifest import Entry
 from kiss3d_protocol.messages import Progress as ProgressEvent
 from kiss3d_protocol.messages import Queued, ServerMessage, StageStarted
 

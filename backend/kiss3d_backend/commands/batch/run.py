@@ -10,18 +10,17 @@ from pathlib import Path
 from typing import cast
 
 from attrs import define, evolve, field, frozen
-from filelock import FileLock, Timeout
 
 from kiss3d_backend import __version__
 from kiss3d_backend.commands.batch.display import BatchDisplay
-from kiss3d_backend.commands.batch.manifest import Entry, Manifest
-from kiss3d_backend.commands.batch.rows import Row, read_rows
 from kiss3d_backend.commands.batch.sheet import SHEET, write_sheet
 from kiss3d_backend.commands.job_request import JobFiles, make_submit
 from kiss3d_backend.commands.job_results import JobResult, write_meshes
 from kiss3d_backend.config import default_data_dir
 from kiss3d_backend.models.offers import check_offer
 from kiss3d_backend.private_backend import PrivateBackend
+from kiss3d_protocol.batch.manifest import MANIFEST, Entry, Manifest
+from kiss3d_protocol.batch.rows import Row, read_rows
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.errors import (
     BatchIncomplete,
@@ -46,7 +45,6 @@ CANCEL_SECONDS = 5.0
 CHECK_SECONDS = 0.5
 FULL_SECONDS = 2.0
 """Until a row is offered again to a backend whose queue was full."""
-LOCK = ".batch.lock"
 
 
 @frozen
@@ -83,13 +81,7 @@ def run_batch(options: BatchOptions) -> None:
     _check_offers(rows, options)
     _make_folder(options.output)
     with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(FileLock(options.output / LOCK, timeout=0))
-        except Timeout as error:
-            raise BatchInvalid(
-                f"Another batch writes to '{options.output}' now.", "Wait for its end, or choose another folder."
-            ) from error
-        manifest = stack.enter_context(Manifest(options.output))
+        manifest = stack.enter_context(Manifest(options.output / MANIFEST))
         if manifest.entries and not options.resume:
             raise BatchInvalid(
                 f"'{options.output}' has a batch already.", "Add --resume to go on with it, or choose another folder."

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from kiss3d_backend.commands.batch.manifest import Entry
 from kiss3d_backend.commands.files import write_atomically
+from kiss3d_protocol.batch.manifest import Entry
 
 SHEET = "index.html"
 _STYLE = """

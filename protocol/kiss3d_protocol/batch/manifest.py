@@ -1,4 +1,4 @@
-"""``manifest.jsonl``: what has become of each row of a batch, one line for each change, the last one counts.
+"""The manifest (JSON lines): what has become of each row of a batch, one line for each change, the last one counts.
 
 A line is written before the job that it tells of is submitted, and after the result that it tells of is on the disk.
 So a batch that is killed at any moment knows at its next start which jobs may be with the backend already.
@@ -16,6 +16,7 @@ from typing import Any, Literal, TextIO
 
 from attrs import asdict, evolve, field, frozen
 
+from kiss3d_protocol.batch.lock import HeldLock
 from kiss3d_protocol.errors import BatchInvalid, OutputUnwritable
 
 MANIFEST = "manifest.jsonl"
@@ -40,21 +41,33 @@ class Entry:
 
 
 class Manifest:
-    """A context manager. ``entries``: the newest line of each name.
+    """A context manager. ``path``: the file, whose folder must exist; ``entries``: the newest line of each name.
 
-    Raises :class:`BatchInvalid` for a file that is no manifest, and when another batch writes to the folder now.
+    Raises :class:`BatchInvalid` for a file that is no manifest, and when another batch writes to it now,
+    :class:`OutputUnwritable` when it cannot be made.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / MANIFEST
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.entries: dict[str, Entry] = {}
-        whole = self._read() if self.path.is_file() else 0
         try:
+            self._lock = HeldLock(path.with_name(f".{path.name}.lock"))
+        except BlockingIOError as error:
+            raise BatchInvalid(
+                f"Another batch writes to '{path.parent}' now.", "Wait for its end, or choose another folder."
+            ) from error
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            whole = self._read() if self.path.is_file() else 0
             self._file: TextIO = self.path.open("a", encoding="utf-8", newline="\n")
             # A line that was being written when the power went is taken back, so that the next one is whole.
             self._file.truncate(whole)
-        except OSError as error:
-            raise OutputUnwritable(f"'{self.path}' cannot be written ({error.strerror}).") from error
+        except (OSError, BatchInvalid) as error:
+            self._lock.release()
+            if isinstance(error, BatchInvalid):
+                raise
+            raise self._unwritable(error) from error
 
     def write(self, entry: Entry) -> None:
         """Adds a line that is on the disk when this returns. Raises :class:`OutputUnwritable`."""
@@ -66,7 +79,7 @@ class Manifest:
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            raise OutputUnwritable(f"'{self.path}' cannot be written ({error.strerror}).") from error
+            raise self._unwritable(error) from error
 
     def __enter__(self) -> Manifest:
         return self
@@ -75,6 +88,10 @@ class Manifest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        self._lock.release()
+
+    def _unwritable(self, error: OSError) -> OutputUnwritable:
+        return OutputUnwritable(f"'{self.path}' cannot be written ({error.strerror}).")
 
     def _read(self) -> int:
         """Fills the entries; returns how many bytes of the file are whole lines."""

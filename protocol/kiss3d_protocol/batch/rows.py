@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from attrs import evolve, frozen
 
@@ -128,7 +128,7 @@ def _jsonl(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
             raise BatchInvalid(f"Line {number} is no JSON: {error}.", "Write one object on each line.") from error
         if not isinstance(values, dict):
             raise BatchInvalid(f"Line {number} is no JSON object.", "Write one object on each line.")
-        row: dict[str, Any] = values
+        row = cast("dict[str, Any]", values)
         unknown = [name for name in row if name not in COLUMNS]
         if unknown:
             raise BatchInvalid(f"Line {number}: '{unknown[0]:.40}' is not known.", f"Keys are {', '.join(COLUMNS)}.")
