@@ -1,8 +1,9 @@
 """Builds the extension zips that people install in Blender: ``python packaging/build_extension.py -o build/extension``.
 
-A zip holds blender_addon/, the manifest completed for its variant, and the wheels that the add-on needs for every
-platform, in the versions of constraints.txt. There is one zip for each Python that Blender has had: a zip with wheels
-for two Pythons breaks Blender 4.2.0. Building the same tree twice gives the same bytes.
+A zip holds blender_addon/, the manifest completed for its variant, what sets a backend up (kiss3d_setup.pyz), and the
+wheels that the add-on needs for every platform, in the versions of constraints.txt. There is one zip for each Python
+that Blender has had: a zip with wheels for two Pythons breaks Blender 4.2.0. Building the same tree twice gives the
+same bytes.
 
 ``platforms`` in the manifest is what Blender checks at installation: on any other platform it refuses with a clear
 message, where missing wheels would only show as an import error later.
@@ -19,13 +20,15 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-import zipfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+
+import build_setup
+from reproducible_zip import write_zip
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDON = ROOT / "blender_addon"
@@ -45,7 +48,9 @@ PIP_PLATFORMS = {
 }
 """Blender's platform names, and the wheel tags that suit the oldest system on which Blender 4.2 runs there."""
 
-FIXED_TIME = (1980, 1, 1, 0, 0, 0)
+SETUP_FOLDER = "setup"
+"""Where the zip has what sets a backend up. No wheel of the manifest: Blender must not install it."""
+
 LEFT_OUT = ("__pycache__", "*.pyc", "*.pyo", ".*")
 
 
@@ -92,6 +97,7 @@ def build(variant: Variant, output: Path, *, addon: Path = ADDON, cache: Path | 
         wheels.sort(key=lambda wheel: wheel.name)
         files = {path.relative_to(addon).as_posix(): path.read_bytes() for path in addon_files(addon)}
         files |= {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
+        files[f"{SETUP_FOLDER}/{build_setup.NAME}"] = build_setup.build(Path(scratch)).read_bytes()
         files["LICENSE"] = (ROOT / "LICENSE").read_bytes()
     completed = complete_manifest(template, variant, [wheel.name for wheel in wheels])
     files["blender_manifest.toml"] = completed.encode()
@@ -181,19 +187,6 @@ def protocol_wheel(output: Path) -> Path:
     _run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(output)], cwd=ROOT / "protocol")
     (wheel,) = output.glob("kiss3d_protocol-*.whl")
     return wheel
-
-
-def write_zip(path: Path, files: dict[str, bytes]) -> None:
-    """Write the files in one order, with one time and one mode, complete or not at all."""
-    partial = path.with_suffix(".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name in sorted(files):
-            entry = zipfile.ZipInfo(name, FIXED_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, files[name])
-    partial.replace(path)
 
 
 def blender_validator(cache: Path) -> Path | None:

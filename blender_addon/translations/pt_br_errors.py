@@ -288,6 +288,13 @@ MEANINGS = {
     "backend.data_directory": "A pasta de dados não pode ser usada.",
     "backend.part_missing": "Falta uma parte do backend.",
     "backend.memory_too_small": "A memória é pequena demais para esta predefinição.",
+    "setup.no_python": "Não há um Python adequado neste computador.",
+    "setup.folder": "Esta pasta não pode ser usada para o backend.",
+    "setup.no_room": "Falta espaço no disco para o backend.",
+    "setup.busy": "Outra instalação está em andamento nesta pasta.",
+    "setup.step_failed": "A instalação do backend falhou.",
+    "setup.check_failed": "O backend foi instalado, mas não funciona.",
+    "setup.cancelled": "A instalação foi cancelada.",
     "mesh.missing": "A malha não está lá.",
     "mesh.unreadable": "A malha não pode ser lida.",
     "mesh.too_large": "A malha é grande demais.",
@@ -425,6 +432,25 @@ REMEDIES = {
     ),
     "Stop the other program, or choose another port with --bind.": (
         "Pare o outro programa, ou escolha outra porta com --bind."
+    ),
+    "Install Python 3.12 from python.org (Debian and Ubuntu: python3 and python3-venv), or uv, and try again.": (
+        "Instale o Python 3.12 de python.org (Debian e Ubuntu: python3 e python3-venv), ou o uv, e tente de novo."
+    ),
+    "Choose a folder that is empty or does not exist yet, and that you may write to.": (
+        "Escolha uma pasta vazia ou que ainda não exista, e em que você possa gravar."
+    ),
+    "Free disk space, or choose a folder on a larger disk.": (
+        "Libere espaço no disco, ou escolha uma pasta em um disco maior."
+    ),
+    "Wait until the other set-up has ended, or cancel it.": "Espere a outra instalação terminar, ou cancele-a.",
+    "Its log says why. Check the network and pip's settings, and try again: it goes on where it stopped.": (
+        "O registro diz por quê. Confira a rede e as configurações do pip, e tente de novo: ela continua de onde parou."
+    ),
+    "Run 'kiss3d doctor' in the environment to see what is wrong, or remove it and set it up again.": (
+        "Execute 'kiss3d doctor' no ambiente para ver o que está errado, ou remova-o e instale de novo."
+    ),
+    "Start the set-up again: it goes on where it stopped.": (
+        "Inicie a instalação de novo: ela continua de onde parou."
     ),
     "Choose another folder with --data-dir.": "Escolha outra pasta com --data-dir.",
     "Check the path of the mesh.": "Confira o caminho da malha.",

@@ -69,6 +69,14 @@
     │   ├── DiskFull                    backend.disk_full
     │   ├── EnginePartMissing           backend.part_missing
     │   └── MemoryTooSmall              backend.memory_too_small
+    ├── SetupError
+    │   ├── SetupPythonMissing          setup.no_python
+    │   ├── SetupFolderForeign          setup.folder
+    │   ├── SetupWithoutRoom            setup.no_room
+    │   ├── SetupBusy                   setup.busy
+    │   ├── SetupStepFailed             setup.step_failed
+    │   ├── SetupCheckFailed            setup.check_failed
+    │   └── SetupCancelled              setup.cancelled
     ├── MeshError
     │   ├── MeshFileMissing             mesh.missing
     │   ├── MeshFileUnreadable          mesh.unreadable
@@ -484,6 +492,56 @@ class DiskFull(BackendError):
     code = "backend.disk_full"
     exit_code = 77
     default_remedy = "Free disk space on the backend's machine, or delete jobs there, then try again."
+
+
+class SetupError(Kiss3DError):
+    """The set-up of a backend cannot go on."""
+
+
+class SetupPythonMissing(SetupError):
+    code = "setup.no_python"
+    exit_code = 35
+    default_remedy = (
+        "Install Python 3.12 from python.org (Debian and Ubuntu: python3 and python3-venv), or uv, and try again."
+    )
+
+
+class SetupFolderForeign(SetupError):
+    code = "setup.folder"
+    exit_code = 36
+    default_remedy = "Choose a folder that is empty or does not exist yet, and that you may write to."
+
+
+class SetupWithoutRoom(SetupError):
+    code = "setup.no_room"
+    exit_code = 37
+    default_remedy = "Free disk space, or choose a folder on a larger disk."
+
+
+class SetupBusy(SetupError):
+    code = "setup.busy"
+    exit_code = 38
+    default_remedy = "Wait until the other set-up has ended, or cancel it."
+
+
+class SetupStepFailed(SetupError):
+    code = "setup.step_failed"
+    exit_code = 39
+    default_remedy = (
+        "Its log says why. Check the network and pip's settings, and try again: it goes on where it stopped."
+    )
+
+
+class SetupCheckFailed(SetupError):
+    code = "setup.check_failed"
+    exit_code = 45
+    default_remedy = "Run 'kiss3d doctor' in the environment to see what is wrong, or remove it and set it up again."
+
+
+class SetupCancelled(SetupError):
+    code = "setup.cancelled"
+    exit_code = 46
+    default_remedy = "Start the set-up again: it goes on where it stopped."
 
 
 class MeshError(Kiss3DError):
