@@ -17,11 +17,12 @@ from kiss3d_backend.broker.sessions import Sessions
 from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DataDir
+from kiss3d_backend.executor.executor import Executor
+from kiss3d_backend.executor.fleet import LocalFleet
 from kiss3d_backend.jobs.book import JobBook
 from kiss3d_backend.jobs.keeper import Keeper
 from kiss3d_backend.models.pull_process import STOP_SECONDS, PullNotice, PullProcess, read_line
 from kiss3d_backend.reports.folder import ReportFolder
-from kiss3d_backend.worker.supervisor import Supervisor
 from kiss3d_protocol.errors import ModelDownloadFailed
 from kiss3d_protocol.framing import encode
 from kiss3d_protocol.messages import ClientMessage, GetStatus, Hello, JobList, ListJobs, Refused, Welcome
@@ -87,7 +88,7 @@ class Rig:
             book,
             ReportFolder(data_dir.reports),
             Keeper(data_dir, book.store),
-            Supervisor(["unused"], lambda _: None),
+            Executor(LocalFleet(["unused"]), lambda _: None),
             self.pulls,
             self.sessions,
             Admission(self.registry),

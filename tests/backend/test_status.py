@@ -18,6 +18,7 @@ from kiss3d_backend.broker.status import LITTLE_ROOM, StatusDesk
 from kiss3d_backend.clients.identity import OWNER, ClientIdentity
 from kiss3d_backend.commands import status as command
 from kiss3d_backend.config import DataDir
+from kiss3d_backend.executor.affinity import SlotState
 from kiss3d_backend.jobs.book import JobBook
 from kiss3d_backend.worker.supervisor import WorkerState
 from kiss3d_protocol.errors import BackendStartFailed
@@ -33,9 +34,10 @@ class Desk:
 
     def __init__(self, data_dir: DataDir, book: JobBook) -> None:
         self.now = 1000.0
-        self.supervisor: Any = SimpleNamespace(state=WorkerState.IDLE, pid=None, start_problem=None)
+        self.workers = [SlotState("local", WorkerState.IDLE)]
+        self.executor: Any = SimpleNamespace(slots=lambda: tuple(self.workers), problems=[])
         self.sessions = Sessions()
-        self.desk = StatusDesk(INSTANCE, data_dir.root, book, self.supervisor, self.sessions, lambda: self.now)
+        self.desk = StatusDesk(INSTANCE, data_dir.root, book, self.executor, self.sessions, lambda: self.now)
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_it_fits_into_a_message_whatever_the_others_are_called(desk: Desk, book:
 
 
 def test_a_worker_that_does_not_start_and_a_full_disk_are_problems(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.supervisor.start_problem = BackendStartFailed("The worker does not start.")
+    desk.executor.problems = [BackendStartFailed("The worker does not start.")]
     usage = shutil.disk_usage(Path.cwd())._replace(free=LITTLE_ROOM - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     status = desk.desk.status(ANNA)
@@ -115,7 +117,7 @@ def test_the_exit_code_tells_programs_and_names_steer_no_terminal(
     healthy = attrs.evolve(
         desk.desk.status(OWNER), problems=(), connections=(Connection("anna", "[/b]\x1b]0;owned\x07", 2.0),)
     )
-    desk.supervisor.start_problem = BackendStartFailed("The worker does not start.")
+    desk.executor.problems = [BackendStartFailed("The worker does not start.")]
     ill = attrs.evolve(desk.desk.status(OWNER), jobs=healthy.jobs)
     answers: dict[str, Status] = {"healthy:1": healthy, "ill:1": ill}
     monkeypatch.setattr(command, "status_of", lambda address, timeout: answers[address])

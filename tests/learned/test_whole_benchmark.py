@@ -24,7 +24,7 @@ from transformers import Florence2ForConditionalGeneration
 from kiss3d_backend.devices.components import CLIP_PARAMETERS, LORA_PARAMETERS, T5_PARAMETERS, components
 from kiss3d_backend.devices.flux_shape import FluxShape
 from kiss3d_backend.models.store import ModelStore
-from kiss3d_backend.worker.main import JobControl
+from kiss3d_backend.worker.worker import JobControl
 
 CPU = torch.device("cpu")
 

@@ -1,4 +1,4 @@
-"""The broker: what each message of a client does, and what each word of the worker means for clients.
+"""The broker: what each message of a client does, and what is told to whom.
 
 It owns no socket: :mod:`kiss3d_backend.broker.server` feeds it and sends what it leaves in the outboxes.
 """
@@ -10,23 +10,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kiss3d_backend.broker.admission import Admission
+from kiss3d_backend.broker.dispatch import Dispatch
 from kiss3d_backend.broker.outbox import Letter
 from kiss3d_backend.broker.places import Places
 from kiss3d_backend.broker.pulls import Pulls
-from kiss3d_backend.broker.recorder import Recorder
 from kiss3d_backend.broker.results import Results
 from kiss3d_backend.broker.sessions import Session, Sessions
 from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_backend.clients.registry import Pairing
 from kiss3d_backend.disk import DISK_ERRORS, disk_error, naming_disk_errors
+from kiss3d_backend.executor.executor import Executor
 from kiss3d_backend.jobs.book import JobBook, Posted
 from kiss3d_backend.jobs.keeper import Keeper
 from kiss3d_backend.models.offers import check_offer
 from kiss3d_backend.models.overview import model_infos, names_to_pull
 from kiss3d_backend.models.pull_process import PullNotice
 from kiss3d_backend.reports.folder import ReportFolder, file_ref
-from kiss3d_backend.worker.messages import StartJob, WorkerEvent
-from kiss3d_backend.worker.supervisor import Interrupted, Notice, Supervisor, WorkerState
+from kiss3d_backend.worker.supervisor import Notice
 from kiss3d_protocol.deletion import Delete
 from kiss3d_protocol.errors import (
     BackendFault,
@@ -47,7 +47,6 @@ from kiss3d_protocol.messages import (
     Cancel,
     Choose,
     ClientMessage,
-    Failed,
     GetReport,
     GetStatus,
     Hello,
@@ -82,7 +81,7 @@ class KeyUnknown(Exception):
 
 
 class Broker:
-    """Joins clients, jobs, the worker and the pull of model files.
+    """Joins clients, jobs, workers and the pull of model files.
 
     ``admission`` knows the clients. ``data_dir`` is where the models' own files lie. ``welcome`` makes the present
     welcome message; ``check_submit`` raises for pictures and meshes that nobody could use; ``status`` says how the
@@ -94,7 +93,7 @@ class Broker:
         book: JobBook,
         reports: ReportFolder,
         keeper: Keeper,
-        supervisor: Supervisor,
+        executor: Executor,
         pulls: Pulls,
         sessions: Sessions,
         admission: Admission,
@@ -111,8 +110,8 @@ class Broker:
         self._keeper = keeper
         self._deleting: set[str] = set()
         self._reports = reports
-        self._supervisor = supervisor
-        self._recorder = Recorder(book, keeper.reserve, supervisor.cancel)
+        self._executor = executor
+        self._dispatch = Dispatch(book, keeper.reserve, executor, self._publish, self._places.change)
         self._pulls = pulls
         self._admission = admission
         self._data_dir = data_dir
@@ -120,7 +119,6 @@ class Broker:
         self._welcome = welcome
         self._check_submit = check_submit
         self._status = status
-        self._starts_jobs = True
 
     def receive(self, identity: bytes, key: str, frames: Sequence[Blob], now: float) -> ServerMessage | None:
         """Carries out a message that came over the connection ``identity``, which proved ``key``.
@@ -158,24 +156,22 @@ class Broker:
         return None
 
     def hear(self, notice: Notice | PullNotice) -> None:
-        """Takes a word of the worker, or of the pull."""
+        """Takes a word of a worker, or of the pull."""
         if isinstance(notice, Notice):
-            self._take(self._supervisor.handle(notice))
+            self._dispatch.hear(notice)
             return
         message = self._pulls.hear(notice)
         if message is not None:
             self._tell_pull(message)
 
     def start_no_more(self) -> None:
-        """The job that runs goes on; those that wait, and those still to come, are for the next backend."""
-        self._starts_jobs = False
+        """Jobs that run go on; those that wait, and those still to come, are for the next backend."""
+        self._dispatch.close()
 
     def tick(self, now: float) -> None:
-        """Does what is due: the worker's care, the next job, silent clients."""
-        self._supervisor.tick()
-        self._publish(self._recorder.tick())
+        """Does what is due: the workers' care, the next jobs, the pull, silent clients."""
+        self._dispatch.tick()
         self._pulls.tick()
-        self._start_next()
         self._publish(self._places.due(now))
         if self._admission.has_changed():
             self._part_with_revoked()
@@ -250,7 +246,7 @@ class Broker:
         self._publish(posted)
         # Jobs of others may come behind this one now.
         self._places.change()
-        self._start_next()
+        self._dispatch.start_jobs()
 
     def _cancel(self, job: str) -> None:
         posted = self._book.cancel_waiting(job)
@@ -259,7 +255,7 @@ class Broker:
             self._places.change()
         else:
             # A job that has ended stays as it is.
-            self._supervisor.cancel(job)
+            self._executor.cancel(job)
 
     def _delete(self, session: Session, job: str) -> None:
         record = self._book.get(job, session.owner)
@@ -300,7 +296,7 @@ class Broker:
     def _choose(self, session: Session, choose: Choose) -> None:
         if self._book.get(choose.job, session.owner).ended:
             raise JobNotWaiting("The job has ended; there is nothing to choose any more.")
-        self._supervisor.choose(choose.job, choose.indices)
+        self._executor.choose(choose.job, choose.indices)
 
     def _report(self, session: Session, job: str) -> None:
         if not self._book.get(job, session.owner).ended:
@@ -334,32 +330,6 @@ class Broker:
         for session in self.sessions:
             session.outbox.put(welcome)
         self.sessions.publish_pull(Letter(message), end=True)
-
-    def _start_next(self) -> None:
-        if not self._starts_jobs:
-            return
-        problem = self._supervisor.start_problem
-        if self._supervisor.state is not WorkerState.IDLE and problem is None:
-            return
-        record = self._recorder.take_next()
-        if record is None:
-            return
-        if problem is not None:
-            failed = Failed(job=record.job, code=problem.code, message=problem.message, remedy=problem.remedy)
-            self._publish(self._recorder.record(Posted(failed)))
-            return
-        self._supervisor.run(StartJob(record.job, record.params, record.inputs))
-        self._places.change()
-
-    def _take(self, told: Sequence[WorkerEvent | Interrupted]) -> None:
-        for each in told:
-            if isinstance(each, Interrupted):
-                _log.warning("job %s: interrupted: %s", each.job, each.why.message)
-                self._publish(self._recorder.interrupted(each))
-            else:
-                self._publish(self._recorder.record(Posted(each.event, each.artifacts)))
-        if told:
-            self._start_next()
 
     def _publish(self, posted: Sequence[Posted]) -> None:
         for each in posted:

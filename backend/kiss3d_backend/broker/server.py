@@ -7,17 +7,15 @@ import importlib
 import logging
 import queue
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import zmq
 from attrs import field, frozen
 
-from kiss3d_backend import __version__
 from kiss3d_backend.broker.admission import Admission
+from kiss3d_backend.broker.bell import Bell
 from kiss3d_backend.broker.broker import Broker, KeyUnknown
 from kiss3d_backend.broker.delivery import Delivery
 from kiss3d_backend.broker.gate import Gate
@@ -27,28 +25,27 @@ from kiss3d_backend.broker.pulls import Pulls
 from kiss3d_backend.broker.sessions import Sessions
 from kiss3d_backend.broker.status import StatusDesk
 from kiss3d_backend.broker.stopping import StopRequest
+from kiss3d_backend.broker.welcome import make_welcome
 from kiss3d_backend.clients.identity import OWNER
 from kiss3d_backend.clients.registry import ClientRegistry
 from kiss3d_backend.config import DEFAULT_RECIPES, DataDir, WorkerLimits
-from kiss3d_backend.devices.probe import probe_device
 from kiss3d_backend.disk import DISK_ERRORS
+from kiss3d_backend.executor.executor import Executor
+from kiss3d_backend.executor.fleet import Fleet, LocalFleet
 from kiss3d_backend.jobs.artifacts import Artifacts
 from kiss3d_backend.jobs.book import JobBook, JobEnd
 from kiss3d_backend.jobs.instances import alive, is_dead
 from kiss3d_backend.jobs.keeper import Keeper
 from kiss3d_backend.jobs.store import JobRecord, JobStore
-from kiss3d_backend.models.offers import preset_offers
-from kiss3d_backend.models.overview import bytes_missing
 from kiss3d_backend.models.pull_process import PullNotice, PullProcess, pull_command
 from kiss3d_backend.reports.folder import ReportFolder
-from kiss3d_backend.worker.supervisor import Notice, Supervisor
+from kiss3d_backend.worker.supervisor import Notice
 from kiss3d_protocol.address import Address
 from kiss3d_protocol.errors import BindRefused
 from kiss3d_protocol.framing import encode
 from kiss3d_protocol.key_files import BackendKeys, backend_keys
-from kiss3d_protocol.messages import Submit, Welcome
+from kiss3d_protocol.messages import Submit
 from kiss3d_protocol.payloads import Blob
-from kiss3d_protocol.version import HEARTBEAT_SECONDS, PROTOCOL_VERSION
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +58,7 @@ class ServeConfig:
     """How a backend runs. ``private``: its unfinished jobs are cancelled when it ends. ``vram_budget``: bytes of the
     graphics card that jobs are planned with; None leaves it to the machine. ``keep_days``, ``keep_gigabytes``: see
     :class:`kiss3d_backend.jobs.keeper.Keeping`; None leaves it as it was said before. ``grace``: seconds that the
-    running job is given when the backend is told to stop. ``metrics``: where they are served."""
+    running jobs are given when the backend is told to stop. ``metrics``: where they are served."""
 
     bind: Address
     data_dir: DataDir
@@ -84,13 +81,21 @@ class Ready:
     metrics: str | None = None
 
 
-def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: StopRequest) -> None:
-    """Runs a backend until it is asked to stop.
+def local_fleet(config: ServeConfig) -> Fleet:
+    """One worker, beside the broker."""
+    budget = () if config.vram_budget is None else ("--vram-budget", str(config.vram_budget))
+    worker = (sys.executable, "-m", "kiss3d_backend.worker.main", "--data-dir", str(config.data_dir.root))
+    return LocalFleet([*worker, "--recipes", config.recipes, *budget])
+
+
+def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: StopRequest, fleet: Fleet | None = None) -> None:
+    """Runs a backend until it is asked to stop. ``fleet``: where its workers are; by default :func:`local_fleet`.
 
     Raises :class:`BindRefused`, :class:`AddressInUse`, :class:`AddressInvalid`, :class:`DataDirectoryUnusable`, and
     what :func:`backend_keys` and :class:`Metrics` raise.
     """
     instance = str(uuid.uuid4())
+    fleet = local_fleet(config) if fleet is None else fleet
     with contextlib.ExitStack() as stack:
         data = config.data_dir.create()
         keys = backend_keys()
@@ -113,7 +118,7 @@ def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: StopRequest
 
         book = JobBook(store, Artifacts(data.artifacts), instance, ended=ended)
         admission = Admission(registry)
-        server = _Server(config, gate, book, reports, keeper, admission, KeyWatch(keys), instance)
+        server = _Server(config, gate, book, reports, keeper, admission, KeyWatch(keys), instance, fleet)
         stack.callback(server.close)
         page = None
         if config.metrics is not None:
@@ -127,7 +132,7 @@ def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: StopRequest
 
 
 class _Server:
-    """The loop: socket to broker, worker's words to broker, outboxes to socket."""
+    """The loop: socket to broker, workers' words to broker, outboxes to socket."""
 
     def __init__(
         self,
@@ -139,6 +144,7 @@ class _Server:
         admission: Admission,
         keys: KeyWatch,
         instance: str,
+        fleet: Fleet,
     ) -> None:
         self._config = config
         self._gate = gate
@@ -147,34 +153,21 @@ class _Server:
         self._admission = admission
         self._keys = keys
         self._notices: queue.SimpleQueue[Notice | PullNotice] = queue.SimpleQueue()
-        self._bell = _Bell()
-        self._supervisor = Supervisor(
-            [
-                sys.executable,
-                "-m",
-                "kiss3d_backend.worker.main",
-                "--data-dir",
-                str(config.data_dir.root),
-                "--recipes",
-                config.recipes,
-                *(() if config.vram_budget is None else ("--vram-budget", str(config.vram_budget))),
-            ],
-            self._notify,
-            config.worker,
-        )
+        self._bell = Bell()
+        self._executor = Executor(fleet, self._notify, config.worker)
         self._metrics: Metrics | None = None
         self._metrics_due = float("-inf")
         self._end_by: float | None = None
         root = config.data_dir.root
         sessions = Sessions()
-        self._desk = StatusDesk(instance, root, book, self._supervisor, sessions)
+        self._desk = StatusDesk(instance, root, book, self._executor, sessions)
         command = pull_command(root)
         self._pulls = Pulls(lambda names, start: PullProcess([*command, *names], start, self._notify))
         self._broker = Broker(
             book,
             reports,
             keeper,
-            self._supervisor,
+            self._executor,
             self._pulls,
             sessions,
             admission,
@@ -216,16 +209,17 @@ class _Server:
                 poller = self._poller()
 
     def _may_end(self, stop: StopRequest, now: float) -> bool:
-        """Whether the running job has ended, or has had its time; what remains of it is put back."""
-        job = self._supervisor.job
+        """Whether the running jobs have ended, or have had their time; what remains of them is put back."""
+        jobs = self._executor.jobs
         if self._end_by is None:
             self._end_by = now + self._config.grace
             self._desk.stopping = True
             self._broker.start_no_more()
-            if job is not None and self._config.grace and not stop.at_once:
-                words = "stopping: job %s has %.0f s to end; asked again, the backend stops at once"
-                _log.info(words, job, self._config.grace, extra={"job": job})
-        return stop.at_once or job is None or now >= self._end_by
+            if self._config.grace and not stop.at_once:
+                for job in jobs:
+                    words = "stopping: job %s has %.0f s to end; asked again, the backend stops at once"
+                    _log.info(words, job, self._config.grace, extra={"job": job})
+        return stop.at_once or not jobs or now >= self._end_by
 
     def _show_metrics(self, now: float) -> None:
         if self._metrics is not None and now >= self._metrics_due:
@@ -234,18 +228,20 @@ class _Server:
 
     def close(self) -> None:
         self._pulls.close()
-        running = self._supervisor.job
-        self._supervisor.close()
+        running = self._executor.jobs
+        self._executor.close()
         try:
             if self._config.private:
                 self._book.abandon()
-            elif running is not None:
-                self._book.put_back(running)
-                _log.info("job %s: put back; it goes on at the next start", running, extra={"job": running})
+                return
+            for job in running:
+                self._book.put_back(job)
+                _log.info("job %s: put back; it goes on at the next start", job, extra={"job": job})
         except DISK_ERRORS as error:
             # The next backend finds the job as if this one had been killed.
-            _log.error("the job that ran cannot be put back: %s", error)
-        self._bell.close()
+            _log.error("jobs that ran cannot be put back: %s", error)
+        finally:
+            self._bell.close()
 
     def _poller(self) -> zmq.Poller:
         poller = zmq.Poller()
@@ -269,7 +265,7 @@ class _Server:
         self._bell.ring()
 
     def _receive_all(self) -> None:
-        # At most so many in a row, so that a flood of one client does not keep the worker waiting.
+        # At most so many in a row, so that a flood of one client does not keep workers waiting.
         for _ in range(64):
             arrival = self._gate.receive()
             if arrival is None:
@@ -284,49 +280,5 @@ class _Server:
                     self._gate.send(arrival.connection, encode(answer))
 
 
-class _Bell:
-    """Wakes the loop from other threads."""
-
-    def __init__(self) -> None:
-        self._context = zmq.Context()
-        self.socket = self._context.socket(zmq.PULL)
-        self.socket.bind("inproc://bell")
-        self._ringer = self._context.socket(zmq.PUSH)
-        self._ringer.connect("inproc://bell")
-        self._lock = threading.Lock()
-
-    def ring(self) -> None:
-        """Thread-safe."""
-        with self._lock, contextlib.suppress(zmq.ZMQError):
-            self._ringer.send(b"", zmq.DONTWAIT)
-
-    def silence(self) -> None:
-        with contextlib.suppress(zmq.Again):
-            while True:
-                self.socket.recv(zmq.DONTWAIT)
-
-    def close(self) -> None:
-        with self._lock:
-            self._ringer.close(linger=0)
-        self.socket.close(linger=0)
-        self._context.term()
-
-
 def _check_submit(submit: Submit, blobs: Sequence[Blob]) -> None:
     importlib.import_module(INTAKE).check_submit(submit, blobs)
-
-
-def make_welcome(instance: str, data_dir: Path) -> Welcome:
-    """The welcome of this backend as things stand now."""
-    presets = preset_offers(data_dir)
-    missing = {name: None for offer in presets for name in offer.missing_models}
-    return Welcome(
-        protocol=PROTOCOL_VERSION,
-        server=f"kiss3d/{__version__}",
-        instance=instance,
-        heartbeat_seconds=HEARTBEAT_SECONDS,
-        device=probe_device(),
-        presets=presets,
-        missing_models=tuple(missing),
-        bytes_to_get=bytes_missing(data_dir, missing),
-    )

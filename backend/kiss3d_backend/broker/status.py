@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -16,8 +15,10 @@ from kiss3d_backend.broker.disk_use import DiskUse
 from kiss3d_backend.broker.sessions import Sessions
 from kiss3d_backend.clients.identity import ClientIdentity
 from kiss3d_backend.devices.probe import probe_device
+from kiss3d_backend.executor.affinity import SlotState
+from kiss3d_backend.executor.executor import Executor
 from kiss3d_backend.jobs.book import JobBook
-from kiss3d_backend.worker.supervisor import Supervisor
+from kiss3d_backend.worker.supervisor import WorkerState
 from kiss3d_protocol.errors import DataDirectoryUnusable, DiskFull, Kiss3DError
 from kiss3d_protocol.messages import Connection, Status, WarningNote
 
@@ -36,7 +37,7 @@ class StatusDesk:
         instance: str,
         root: Path,
         book: JobBook,
-        supervisor: Supervisor,
+        executor: Executor,
         sessions: Sessions,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -44,7 +45,7 @@ class StatusDesk:
         self._instance = instance
         self._root = root
         self._book = book
-        self._supervisor = supervisor
+        self._executor = executor
         self._sessions = sessions
         self._clock = clock
         self._started = clock()
@@ -56,8 +57,8 @@ class StatusDesk:
         now = self._clock()
         counts = self._book.counts()
         disk_free, problems = self._room()
-        if self._supervisor.start_problem is not None:
-            problems.append(self._supervisor.start_problem)
+        problems += self._executor.problems
+        slots = self._executor.slots()
         connections = (
             Connection(session.owner.name, session.client, max(now - session.opened, 0.0)) for session in self._sessions
         )
@@ -66,12 +67,12 @@ class StatusDesk:
             instance=self._instance,
             uptime_seconds=max(now - self._started, 0.0),
             stopping=self.stopping,
-            worker=self._supervisor.state.value,
+            worker=_condition(slots).value,
             running=counts.get("running", 0),
             waiting=counts.get("queued", 0),
             clients=len(self._sessions),
             device=probe_device(),
-            memory=_resident(None) + (_resident(self._supervisor.pid) if self._supervisor.pid else 0),
+            memory=_own_memory() + sum(slot.alive.memory for slot in slots if slot.alive is not None),
             disk_used=self._disk.known(),
             disk_free=disk_free,
             problems=tuple(WarningNote(each.code, each.message, each.remedy) for each in problems),
@@ -88,8 +89,13 @@ class StatusDesk:
         return free, [little] if free < LITTLE_ROOM else []
 
 
-def _resident(pid: int | None) -> int:
-    """The memory of a process, of this one by default; 0 when it has just ended."""
-    with contextlib.suppress(psutil.Error):
-        return int(psutil.Process(pid).memory_info().rss)
-    return 0
+def _condition(slots: Sequence[SlotState]) -> WorkerState:
+    """Of all workers in one word: what the busiest of them does."""
+    found = {slot.state for slot in slots}
+    busiest = (WorkerState.BUSY, WorkerState.IDLE, WorkerState.STARTING, WorkerState.STOPPED)
+    return next((state for state in busiest if state in found), WorkerState.STOPPED)
+
+
+def _own_memory() -> int:
+    """Bytes of this process that are resident."""
+    return int(psutil.Process().memory_info().rss)

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from kiss3d_backend.disk import naming_disk_errors
 from kiss3d_backend.whole_file import write_whole
@@ -18,6 +19,18 @@ _log = logging.getLogger(__name__)
 
 SETTLING_SECONDS = 60.0
 """How long after it was written a blob may belong to a job whose record does not name it yet."""
+
+
+class Blobs(Protocol):
+    """Where blobs are kept, by their sha256."""
+
+    def put(self, blob: Blob) -> str:
+        """Stores a blob and returns its sha256. Raises :class:`DiskFull` and :class:`DataDirectoryUnusable`."""
+        ...
+
+    def read(self, sha256: str) -> bytes:
+        """The blob. Raises :class:`ArtifactLost` when it is gone, or is not what was stored."""
+        ...
 
 
 class Artifacts:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import fields, frozen
 
-from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.jobs.artifacts import Blobs
 from kiss3d_protocol.framing import CONVERTER
 from kiss3d_protocol.messages import Submit, blob_refs
 from kiss3d_protocol.params import GenerateParams
@@ -53,14 +53,14 @@ def inputs_of(submit: Submit) -> StoredInputs:
     )
 
 
-def store_inputs(submit: Submit, blobs: Sequence[Blob], artifacts: Artifacts) -> StoredInputs:
+def store_inputs(submit: Submit, blobs: Sequence[Blob], artifacts: Blobs) -> StoredInputs:
     """Puts the bytes of a submit where the worker finds them."""
     for ref in blob_refs(submit):
         artifacts.put(blobs[ref.blob])
     return inputs_of(submit)
 
 
-def mesh_blobs(mesh: MeshRef, artifacts: Artifacts) -> dict[int, bytes]:
+def mesh_blobs(mesh: MeshRef, artifacts: Blobs) -> dict[int, bytes]:
     """The bytes of a stored mesh by blob index. Raises :class:`ArtifactLost`."""
     return {ref.blob: artifacts.read(ref.sha256) for ref in mesh.refs()}
 

@@ -116,6 +116,11 @@ class Library:
         """The components of the plan that are loaded, the one that was used longest ago first."""
         return self._shelf.loaded
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the networks that are loaded, of whichever file."""
+        return self._shelf.names
+
     def reserve(self, work: int) -> None:
         """Makes room on the device for work without a network, in bytes."""
         self._shelf.reserve(work)

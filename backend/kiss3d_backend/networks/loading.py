@@ -1,4 +1,5 @@
-"""How long networks took to load, told to whoever runs the stage that called for them. Imports no torch."""
+"""Which networks are called for and how long they take to load, told to whoever runs the stage or the job. Imports no
+torch."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ class Load:
 
 
 _noted: ContextVar[list[Load] | None] = ContextVar("noted", default=None)
+_used: ContextVar[set[str] | None] = ContextVar("used", default=None)
 
 
 @contextmanager
@@ -36,3 +38,21 @@ def note_load(name: str, seconds: float) -> None:
     loads = _noted.get()
     if loads is not None:
         loads.append(Load(name, seconds))
+
+
+@contextmanager
+def noting_uses() -> Generator[set[str]]:
+    """Collects the names of the networks that are called for inside, on this thread, loaded before or not."""
+    names: set[str] = set()
+    token = _used.set(names)
+    try:
+        yield names
+    finally:
+        _used.reset(token)
+
+
+def note_use(name: str) -> None:
+    """A network is called for; nothing happens where nobody collects."""
+    names = _used.get()
+    if names is not None:
+        names.add(name)

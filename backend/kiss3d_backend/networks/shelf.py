@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from kiss3d_backend.devices.room import Place, releases
-from kiss3d_backend.networks.loading import note_load
+from kiss3d_backend.networks.loading import note_load, note_use
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class Slot(Generic[T]):
         return self._network is not None
 
     def __call__(self) -> T:
+        note_use(self.name)
         self._shelf.make_room(self)
         if self._network is None:
             started = time.monotonic()
@@ -94,6 +95,11 @@ class Shelf:
     def loaded(self) -> tuple[str, ...]:
         """The roles of what is loaded, the one that was used longest ago first."""
         return tuple(slot.role for slot in self._slots if slot.loaded and self._called.get(slot.role) is slot)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of what is loaded."""
+        return tuple(slot.name for slot in self._slots if slot.loaded)
 
     def make_room(self, wanted: Slot[Any]) -> None:
         """Marks ``wanted`` as used now, and frees others until it has room."""

@@ -78,6 +78,15 @@ class PlannedRecipes(Protocol):
         ...
 
 
+@runtime_checkable
+class WarmRecipes(Protocol):
+    """Recipes that keep networks in memory from one job to the next."""
+
+    def loaded(self) -> tuple[str, ...]:
+        """The names of those that are in memory, as :mod:`kiss3d_backend.networks.loading` is told of them."""
+        ...
+
+
 class NoPlan:
     """Nothing is planned."""
 

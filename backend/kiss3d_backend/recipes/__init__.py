@@ -95,6 +95,11 @@ class WorkerRecipes(Mapping[str, Recipe]):
     def _plans(self, recipe: str, preset: str) -> tuple[Plan, ...]:
         return plans(recipe, _workload(recipe, preset), self._machine, self._vram_budget)
 
+    def loaded(self) -> tuple[str, ...]:
+        """The networks that are in memory."""
+        # A library that nobody has called for would import torch to say that it is empty.
+        return self._library.names if "_library" in self.__dict__ else ()
+
     def __getitem__(self, key: str) -> Recipe:
         if key not in BUILT_RECIPES:
             raise KeyError(key)

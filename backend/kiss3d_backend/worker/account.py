@@ -19,7 +19,6 @@ from kiss3d_backend.pipeline.events import EventSink, MeshQuality
 from kiss3d_backend.pipeline.recipe import Recipe
 from kiss3d_backend.pipeline.report import StageReport
 from kiss3d_backend.pipeline.types import Bundle
-from kiss3d_backend.reports.folder import ReportFolder
 from kiss3d_backend.reports.record import (
     CheckRecord,
     LoadRecord,
@@ -29,6 +28,7 @@ from kiss3d_backend.reports.record import (
     StageRecord,
     WarningRecord,
 )
+from kiss3d_backend.worker.job_files import RunNotes
 from kiss3d_backend.worker.thumbnails import BUNDLE_SIDE, PREVIEW_SIDE, small_picture, turntable
 from kiss3d_protocol.errors import Kiss3DError
 
@@ -48,7 +48,7 @@ class AccountSink:
         self,
         job: str,
         inner: EventSink,
-        folder: ReportFolder,
+        folder: RunNotes,
         store: Callable[[], ModelStore],
         versions: Callable[[], dict[str, str]],
         jobs_before: int,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from kiss3d_backend.intake.mesh import read_mesh_input
-from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.jobs.artifacts import Blobs
 from kiss3d_backend.jobs.inputs import StoredInputs, mesh_blobs
 from kiss3d_backend.pipeline.recipe import JobInputs
 from kiss3d_protocol.params import GenerateParams
 
 
-def read_inputs(params: GenerateParams, stored: StoredInputs, artifacts: Artifacts) -> JobInputs:
+def read_inputs(params: GenerateParams, stored: StoredInputs, artifacts: Blobs) -> JobInputs:
     """Reads everything back. Raises :class:`ArtifactLost`, and what :func:`read_mesh_input` raises."""
     mesh = stored.mesh
     return JobInputs(

@@ -1,4 +1,4 @@
-"""What broker and worker tell each other."""
+"""What broker and worker tell each other, over whatever lies between them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cattrs.strategies import configure_tagged_union
 
 from kiss3d_backend.jobs.inputs import StoredInputs
 from kiss3d_protocol.framing import make_converter, structure
-from kiss3d_protocol.messages import JobEvent
+from kiss3d_protocol.messages import Device, JobEvent
 from kiss3d_protocol.params import GenerateParams
 
 
@@ -47,7 +47,18 @@ class WorkerReady:
 
 @frozen
 class WorkerAlive:
-    """A heartbeat."""
+    """A heartbeat. ``device``: what jobs run on there, as it is now; ``memory``: resident bytes of the process."""
+
+    device: Device
+    memory: int
+
+
+@frozen
+class WorkerNetworks:
+    """A job is about to end. ``used``: the networks that it called for; ``loaded``: those that are in memory now."""
+
+    used: tuple[str, ...]
+    loaded: tuple[str, ...]
 
 
 @frozen
@@ -59,7 +70,7 @@ class WorkerEvent:
 
 
 ToWorker = StartJob | CancelJob | ChooseBundles
-FromWorker = WorkerReady | WorkerAlive | WorkerEvent
+FromWorker = WorkerReady | WorkerAlive | WorkerNetworks | WorkerEvent
 
 CONVERTER = make_converter()
 for _union in (ToWorker, FromWorker):

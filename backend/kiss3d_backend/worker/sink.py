@@ -9,7 +9,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from kiss3d_backend.jobs.artifacts import Artifacts
+from kiss3d_backend.jobs.artifacts import Blobs
 from kiss3d_backend.mesh.frame import to_unit_box
 from kiss3d_backend.mesh.payload import describe_mesh
 from kiss3d_backend.mesh.png import encode_png
@@ -31,10 +31,10 @@ from kiss3d_protocol.payloads import BlobWriter
 PROGRESS_EVERY_SECONDS = 0.05
 
 
-class PipeSink:
+class WorkerSink:
     """The :class:`kiss3d_backend.pipeline.events.EventSink` of a worker."""
 
-    def __init__(self, job: str, send: Callable[[JobEvent, tuple[str, ...]], None], artifacts: Artifacts) -> None:
+    def __init__(self, job: str, send: Callable[[JobEvent, tuple[str, ...]], None], artifacts: Blobs) -> None:
         self._job = job
         self._send = send
         self._artifacts = artifacts

@@ -38,8 +38,9 @@ from kiss3d_backend.recipes import WorkerRecipes  # noqa: E402
 from kiss3d_backend.recipes.job_plan import JobPlan  # noqa: E402
 from kiss3d_backend.reports.folder import ReportFolder  # noqa: E402
 from kiss3d_backend.reports.record import StageRecord  # noqa: E402
-from kiss3d_backend.worker.main import JobControl, Worker  # noqa: E402
-from kiss3d_backend.worker.messages import StartJob  # noqa: E402
+from kiss3d_backend.worker.job_files import folder_files  # noqa: E402
+from kiss3d_backend.worker.messages import FromWorker, StartJob, WorkerEvent  # noqa: E402
+from kiss3d_backend.worker.worker import JobControl, Worker  # noqa: E402
 from kiss3d_protocol.messages import Failed, Finished, JobEvent, Preview, StageStarted  # noqa: E402
 from kiss3d_protocol.params import GenerateParams  # noqa: E402
 
@@ -58,7 +59,7 @@ class Listener:
         self._stage: str | None = None
         self._before = Counted()
 
-    def event(self, event: object, artifacts: tuple[str, ...] = ()) -> None:
+    def event(self, event: JobEvent) -> None:
         if isinstance(event, Preview):
             self.previews.append((event.stage, time.time()))
         elif isinstance(event, StageStarted):
@@ -144,12 +145,13 @@ class Jobs:
         cut_out = (data.parent / "models" / "birefnet" / "onnx" / "model_fp16.onnx").stat().st_size < 100
         self._picture = Artifacts(self._data.artifacts).put(picture(cut_out))
         self._listener = Listener()
-        self._worker = Worker(self, self._data, JsonLines())  # type: ignore[arg-type]
+        self._worker = Worker(self._hear, folder_files(self._data), self._data.root, JsonLines())
         self._worker._recipes = self._recipes
 
-    def event(self, event: object, artifacts: tuple[str, ...] = ()) -> None:
-        """As the worker's pipe."""
-        self._listener.event(event, artifacts)
+    def _hear(self, message: FromWorker) -> None:
+        """As the worker's broker."""
+        if isinstance(message, WorkerEvent):
+            self._listener.event(message.event)
 
     def run(self, seed: int, since: float | None = None, control: JobControl | None = None) -> dict[str, Any]:
         """One job. ``since``: when what is waited for began, seconds since 1970; None for now. ``control``: ends it."""
