@@ -14,6 +14,7 @@ LIGHT = (
     "kiss3d_backend.cli",
     "kiss3d_backend.clients",
     "kiss3d_backend.devices",
+    "kiss3d_backend.executor",
     "kiss3d_backend.jobs",
     "kiss3d_backend.models",
     "kiss3d_backend.worker.supervisor",

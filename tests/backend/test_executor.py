@@ -19,6 +19,7 @@ from kiss3d_backend.worker.messages import (
     FromWorker,
     StartJob,
     ToWorker,
+    WorkerAlive,
     WorkerEvent,
     WorkerNetworks,
     WorkerReady,
@@ -30,10 +31,10 @@ from kiss3d_protocol.messages import (
     BundleOffer,
     BundlesReady,
     Cancelled,
+    Device,
     Failed,
     Finished,
     JobReport,
-    Progress,
     StageStarted,
     WarningRaised,
 )
@@ -307,10 +308,10 @@ def test_a_choice_reaches_its_job(rig: Callable[..., Rig]) -> None:
 def test_problems_of_some_slots_are_told_and_of_all_end_jobs(rig: Callable[..., Rig]) -> None:
     r = rig("a")
     r.fleet.refuses, r.fleet.there = True, {"a", "b"}
-    for _ in RESTART_PAUSES:
-        r.turn()
-        r.now += max(RESTART_PAUSES) + 1
-        r.says("a", Progress(job="0", stage="s", step=0, steps=1, fraction=0.0, eta_seconds=None))  # pyright: ignore
+    alive = WorkerAlive(Device("cpu", "fake", None, None, 2, 1), 1)
+    while r.now < sum(RESTART_PAUSES) + 2 * WorkerLimits().heartbeat:
+        r.says("a", alive)
+        r.now += WorkerLimits().heartbeat / 2
     assert [problem.code for problem in r.executor.problems] == ["backend.start_failed"]
     assert r.executor.start_problem is None
     job = r.submit()
