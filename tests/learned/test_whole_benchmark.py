@@ -48,7 +48,7 @@ def test_flux_is_written_at_its_published_size(guidance: bool) -> None:
 
 
 def test_the_other_networks_have_their_published_sizes() -> None:
-    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers import AutoencoderKL, UNet2DConditionModel  # pyright: ignore[reportPrivateImportUsage]
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPVisionConfig, CLIPVisionModelWithProjection
 
     sizes, planned = zero123.Sizes.published(), components(FluxShape(), 0)

@@ -157,8 +157,8 @@ class Jobs:
         """One job. ``since``: when what is waited for began, seconds since 1970; None for now. ``control``: ends it."""
         control = control or JobControl()
         job = str(uuid.uuid4())
-        few = {"faces": 2000, "texture_size": 1024} if self._tiny else {}
-        params = GenerateParams(preset=self._preset, seed=seed, redraw=False, **few)
+        faces, texture_size = (2000, 1024) if self._tiny else (None, None)
+        params = GenerateParams(self._preset, seed, redraw=False, faces=faces, texture_size=texture_size)
         start = StartJob(job, params, StoredInputs(picture=self._picture))
         self._listener = listener = Listener(self._counting)
         began = time.time()
