@@ -205,7 +205,9 @@ def serve(
     print_log: Annotated[
         bool, typer.Option(envvar="KISS3D_PRINT_LOG", help="Print the log on standard error, with --json too.")
     ] = False,
-    recipes: Annotated[str, typer.Option(metavar="MODULE:NAME", hidden=True)] = DEFAULT_RECIPES,
+    recipes: Annotated[
+        str, typer.Option(metavar="MODULE:NAME", envvar="KISS3D_RECIPES", hidden=True)
+    ] = DEFAULT_RECIPES,
 ) -> None:
     """Run a backend that Blender and other clients connect to."""
     from kiss3d_backend.commands.serve import run_serve
