@@ -48,13 +48,22 @@ REMARK = re.compile(r"\s{2,}\(.*\)$")
 
 @define
 class Desk:
-    """A folder with the files that the pages speak of, and a backend that has been paired as gpu-box."""
+    """A backend that has been paired as gpu-box, and for each page a folder with the files that it speaks of.
 
-    folder: Path
+    ``jobs``: one that is done, of this user, and one of the client of gpu-box.
+    """
+
+    home: Path
     environment: dict[str, str]
     backend: BackendProcess
-    job: str = ""
+    folder: Path
+    jobs: dict[str, str] = field(factory=dict[str, str])
     pairing: str = field(default="", repr=False)
+
+    def begin(self, page: str) -> None:
+        """Each page stands for itself."""
+        self.folder = self.home / page
+        write_files(self.folder, self.home / "hub")
 
     def prepared(self, line: str) -> list[str]:
         """The command as it can be run here: this backend's address, and one of its jobs."""
@@ -66,8 +75,11 @@ class Desk:
             "tcp://0.0.0.0:47800": "tcp://127.0.0.1:0",
         }.items():
             line = line.replace(printed, here)
-        line = re.sub(r"\b(ID|3f2a91c0)\b", self.job, line)
-        return shlex.split(line)[1:]
+        line = re.sub(r"\b(ID|3f2a91c0)\b", self.jobs.get("gpu-box" if "gpu-box" in line else "", ""), line)
+        line = re.sub(r"\banna\b", f"anna-{self.folder.stem.lower()}", line)
+        arguments = shlex.split(line)[1:]
+        # The page speaks of a backend at the address that needs no saying.
+        return [*arguments, "--connect", address] if arguments[0] == "status" and "gpu-box" not in line else arguments
 
     def run(self, line: str) -> str:
         """Fails unless the command ends well. Returns what it printed."""
@@ -90,7 +102,14 @@ class Desk:
         assert done.returncode in wellness, f"{line}\n{done.stdout}\n{done.stderr}"
         if arguments[0] == "pair":
             (self.pairing,) = re.findall(r"^\s*(kiss3d\S+)\s*$", done.stdout, re.MULTILINE)
+        if arguments[0] == "connect":
+            self.jobs["gpu-box"] = self.make_job("gpu-box")
         return done.stdout
+
+    def make_job(self, where: str) -> str:
+        """The id of a job that is done."""
+        told = self.run(f"kiss3d generate chair.png -o first.glb --json --connect {where}")
+        return json.loads(told.splitlines()[-1])["job"]
 
     def _serve(self, arguments: list[str]) -> str:
         """Starts it beside the desk's own, on a free port, and ends it with Ctrl-C."""
@@ -110,9 +129,8 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     home = tmp_path_factory.mktemp("desk")
-    folder, data = home / "folder", home / "data"
+    data = home / "data"
     data.mkdir()
-    write_files(folder)
     (data / "models.toml").write_text(write_all(home / "hub"), encoding="utf-8")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "KISS3D_", "XDG_"))}
     with Hub(home / "hub") as hub, pytest.MonkeyPatch.context() as patch:
@@ -124,24 +142,24 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             "KISS3D_RECIPES": RECIPES,
             "KISS3D_CACHE_DIR": os.environ["KISS3D_CACHE_DIR"],
             CONFIG_DIR_VARIABLE: str(home / "config"),
-            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(folder), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
             "PYTHONWARNINGS": "error",
         }
         for name, value in environment.items():
             patch.setenv(name, value)
         with BackendProcess(data, recipes=RECIPES) as backend:
-            desk = Desk(folder, environment, backend)
+            desk = Desk(home, environment, backend, home)
+            desk.begin("before")
             for preset in ("fast", "quality"):
                 desk.run(f"kiss3d models pull {preset}")
-            told = desk.run("kiss3d generate chair.png -o first.glb --json --connect tcp://127.0.0.1:47800")
             desk.run("kiss3d pair desk --address gpu-box:47800")
             desk.run("kiss3d connect --name gpu-box")
-            desk.job = json.loads(told.splitlines()[-1])["job"]
+            desk.jobs[""] = desk.make_job("tcp://127.0.0.1:47800")
             yield desk
 
 
-def write_files(folder: Path) -> None:
-    """The files that the pages name; what they are of does not matter to commands."""
+def write_files(folder: Path, hub: Path) -> None:
+    """The files that the pages name; what they show does not matter to commands."""
     (folder / "pictures" / "more").mkdir(parents=True)
     demo = ROOT / "docs" / "images" / "demo-picture.png"
     for name in ("chair.png", "pictures/a.png", "pictures/more/b.png"):
@@ -149,6 +167,10 @@ def write_files(folder: Path) -> None:
     trimesh.creation.box().export(folder / "old-chair.glb")
     with Image.open(ROOT / "tests" / "engine" / "data" / "bundle_bust.webp") as bundle:
         bundle.save(folder / "bundle.png")
+    (weights,) = hub.rglob("flux1-schnell-fp8.safetensors")
+    shutil.copy(weights, folder)
+    examples = [block.text for block in blocks_of(ROOT / "docs" / "extending.md") if block.language == "python"]
+    (folder / "my_recipes.py").write_text("\n\n".join(examples), encoding="utf-8")
     (folder / "chairs.csv").write_text("picture,prompt,name\nchair.png,an oak chair,oak\n", encoding="utf-8")
 
 
@@ -164,8 +186,10 @@ def shell_lines(page: Path) -> Iterator[tuple[str, str]]:
 WITH_COMMANDS = [page for page in PAGES if any(shell_lines(page))]
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.name)
 def test_every_command_of_a_page_ends_well(desk: Desk, page: Path) -> None:
+    desk.begin(page.name)
     for where, line in shell_lines(page):
         if line.removeprefix(AS_ITS_USER).startswith("kiss3d "):
             desk.run(line)
@@ -186,6 +210,17 @@ def test_commands_in_running_text_can_be_parsed(page: Path) -> None:
             assert_parsed(shlex.split(code)[1:])
 
 
+def test_the_recipe_that_a_page_adds_makes_flat_meshes(desk: Desk) -> None:
+    desk.begin("example")
+    desk.environment |= {"KISS3D_RECIPES": "my_recipes:RECIPES"}
+    try:
+        desk.run("kiss3d generate chair.png -o coin.glb")
+    finally:
+        desk.environment |= {"KISS3D_RECIPES": RECIPES}
+    width, height, depth = trimesh.load(desk.folder / "coin.glb", force="mesh").extents
+    assert 0 < depth < 0.2 * min(width, height)
+
+
 def assert_parsed(arguments: list[str]) -> None:
     """Fails for a command or an option that does not exist; what it needs besides may be left out."""
     command = typer.main.get_command(app)
@@ -194,5 +229,7 @@ def assert_parsed(arguments: list[str]) -> None:
         name, command, arguments = command.resolve_command(context, arguments)
         assert command is not None
         context = command.make_context(name, [], parent=context, resilient_parsing=True)
-    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {
+        "--help"
+    }
     assert [word for word in arguments if word.startswith("-") and word not in known] == [], arguments
