@@ -27,8 +27,10 @@ CONSTRAINTS = ROOT / "packaging" / "constraints.txt"
 STAMP = VENV / "kiss3d-set-up.json"
 OLDEST_PYTHON = (3, 11)
 
+# One more than there are cores, as many tests wait for processes of their own.
+PROCESSES = min(4, (os.cpu_count() or 1) + 1)
 # A file's tests stay in one process, for their fixtures; files are handed out in their order, fast layers first.
-SIDE_BY_SIDE = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+SIDE_BY_SIDE = ["-n", str(PROCESSES), "--dist", "loadfile", "--no-loadscope-reorder"]
 SLOW_LAYERS = ("engine", "learned", "e2e", "blender", "gpu")
 NO_LAYERS = ("benchmarks", "fakes")
 CHECKS = {
