@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trimesh
@@ -223,13 +224,10 @@ def test_the_recipe_that_a_page_adds_makes_flat_meshes(desk: Desk) -> None:
 
 def assert_parsed(arguments: list[str]) -> None:
     """Fails for a command or an option that does not exist; what it needs besides may be left out."""
-    command = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app)
     context = command.make_context("kiss3d", [], resilient_parsing=True)
     while hasattr(command, "resolve_command") and arguments and not arguments[0].startswith("-"):
         name, command, arguments = command.resolve_command(context, arguments)
-        assert command is not None
         context = command.make_context(name, [], parent=context, resilient_parsing=True)
-    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)} | {
-        "--help"
-    }
-    assert [word for word in arguments if word.startswith("-") and word not in known] == [], arguments
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert [word for word in arguments if word.startswith("-") and word not in known | {"--help"}] == [], arguments
