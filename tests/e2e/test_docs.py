@@ -207,7 +207,7 @@ def test_what_is_run_elsewhere_is_still_there() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_in_running_text_can_be_parsed(page: Path) -> None:
     for code in code_in_lines(page):
-        if code.startswith("kiss3d ") and "|" not in code and "..." not in code:
+        if code.startswith("kiss3d ") and not any(sign in code for sign in ("|", "...", "COMMAND")):
             assert_parsed(shlex.split(code)[1:])
 
 
