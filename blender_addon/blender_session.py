@@ -19,6 +19,7 @@ from .connection import BackendTarget, Connection
 from .importer import place
 from .importer.log_text import find_log, write_log
 from .job_monitor import BUSY_INTERVAL, JobMonitor
+from .local_setup import LocalSetup
 from .pairing import PairingAttempt
 from .ui import thumbnails
 
@@ -26,6 +27,7 @@ _MANIFEST = Path(__file__).with_name("blender_manifest.toml")
 VERSION: str = tomllib.loads(_MANIFEST.read_text(encoding="utf-8"))["version"]
 
 _monitor: JobMonitor | None = None
+_local_setup = LocalSetup()
 _pairing: tuple[PairingAttempt, Callable[[Server], None]] | None = None
 _drawn_at = 0.0
 notice: Kiss3DError | None = None
@@ -37,6 +39,11 @@ def monitor() -> JobMonitor:
     if _monitor is None:
         raise RuntimeError("The Kiss3D extension is not enabled.")
     return _monitor
+
+
+def local_setup() -> LocalSetup:
+    """The set-up of a local backend."""
+    return _local_setup
 
 
 def start() -> None:
@@ -55,6 +62,7 @@ def stop() -> None:
     if _monitor is not None:
         ending, _monitor = _monitor, None
         ending.shut_down()
+    _local_setup.close()
 
 
 def wake() -> None:
@@ -114,6 +122,8 @@ def _tick() -> float | None:
     began = time.perf_counter()
     try:
         changed = _take_pairing()
+        if _local_setup.poll():
+            changed = True
         if _monitor.poll():
             changed = True
         if changed:
@@ -124,7 +134,7 @@ def _tick() -> float | None:
         # A timer that raises is taken away by Blender, and every job would stand still in silence.
         traceback.print_exc()
     _monitor.times.add(time.perf_counter() - began, _monitor.imported)
-    return BUSY_INTERVAL if is_pairing() else _monitor.interval
+    return BUSY_INTERVAL if is_pairing() or _local_setup.view.running else _monitor.interval
 
 
 def _second_has_passed() -> bool:

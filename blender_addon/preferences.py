@@ -1,23 +1,23 @@
 """The add-on's preferences: where the backend is. No secret is ever kept here."""
 
 import os
-import sys
 import textwrap
+from pathlib import Path
 
 import bpy
 
 from kiss3d_protocol.errors import Kiss3DError
+from kiss3d_protocol.installation import Installation, default_folder
 from kiss3d_protocol.servers import address_of
 from kiss3d_protocol.version import DEFAULT_ADDRESS
 
 from . import blender_session
 from .connection import AddressTarget, BackendTarget, Connection, LocalTarget
+from .local_setup import installed
 from .translations import tr
 from .translations.errors import told
 
 PYTHON_VARIABLE = "KISS3D_PYTHON"
-
-_WINDOWS = sys.platform == "win32"
 
 
 def _changed(self, context):
@@ -41,10 +41,19 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
     python: bpy.props.StringProperty(
         name="Python",
         description=(
-            "The Python executable (or the folder) of the environment in which kiss3d is installed. "
-            "Empty: the environment variable KISS3D_PYTHON is used"
+            "The Python executable (or the folder) of an environment in which you have installed kiss3d yourself. "
+            "Empty: that of the environment variable KISS3D_PYTHON, or the backend that was set up from here"
         ),
         subtype="FILE_PATH",
+        update=_changed,
+    )
+    folder: bpy.props.StringProperty(
+        name="Set-up Folder",
+        description=(
+            "Where a local backend is set up: a folder of its own on a disk with 4 GB of room, with an NVIDIA card "
+            "14 GB. Empty: a folder for the data of programs in your home"
+        ),
+        subtype="DIR_PATH",
         update=_changed,
     )
     address: bpy.props.StringProperty(
@@ -61,8 +70,22 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
         """The backend that is to be used."""
         if self.mode == "ADDRESS":
             return AddressTarget(self.address.strip())
-        chosen = bpy.path.abspath(self.python) if self.python else os.environ.get(PYTHON_VARIABLE, "")
+        chosen = self.chosen_python()
+        if not chosen and (found := self.installation()) is not None and found.usable:
+            return LocalTarget(str(found.python))
         return LocalTarget(chosen)
+
+    def chosen_python(self) -> str:
+        """The Python of an environment that a person has made, "" when the set-up is to make one."""
+        return bpy.path.abspath(self.python) if self.python else os.environ.get(PYTHON_VARIABLE, "")
+
+    def setup_folder(self) -> Path:
+        """Where a local backend is set up."""
+        return Path(bpy.path.abspath(self.folder)) if self.folder else default_folder()
+
+    def installation(self) -> Installation | None:
+        """The backend that was set up from here, finished or not."""
+        return installed(self.setup_folder())
 
     def draw(self, context):
         layout = self.layout
@@ -96,13 +119,13 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
         if from_variable:
             _lines(layout, tr("KISS3D_PYTHON is used: {path}", path=from_variable), icon="INFO")
             return
-        example = r"kiss3d\.venv\Scripts\python.exe" if _WINDOWS else "kiss3d/.venv/bin/python"
-        sentence = tr(
-            "Choose the Python of the environment in which you installed kiss3d, for example {example}. "
-            "The command 'kiss3d doctor' prints it.",
-            example=example,
-        )
-        _lines(layout, sentence, icon="INFO")
+        layout.prop(self, "folder")
+        found = self.installation()
+        if found is None or not found.usable:
+            layout.operator("kiss3d.set_up", icon="IMPORT")
+            return
+        _lines(layout, tr("The backend in that folder is version {version}.", version=found.version), icon="INFO")
+        layout.operator("kiss3d.remove_backend", icon="TRASH")
 
 
 def _lines(layout, text, icon):

@@ -7,7 +7,7 @@ import atexit
 import bpy
 
 from . import blender_session, history, job_list, keymap, preferences, properties, result_settings, translations
-from .operators import again, bring_back, connection, generate, jobs, models, variations
+from .operators import again, bring_back, connection, generate, jobs, local_setup, models, variations
 from .ui import connection_panel, history_panel, jobs_panel, main_panel, menus, models_panel, result_panel, thumbnails
 
 CLASSES = (
@@ -27,6 +27,7 @@ CLASSES = (
     *variations.CLASSES,
     *models.CLASSES,
     *connection.CLASSES,
+    *local_setup.CLASSES,
     main_panel.KISS3D_PT_main,
     result_panel.KISS3D_PT_result,
     history_panel.KISS3D_UL_history,

@@ -11,6 +11,7 @@ from ..importer.log_text import write_log
 from ..link_state import Link
 from ..translations import tr
 from ..translations.errors import told
+from .text_editor import show_text
 
 
 def _use(server: Server) -> None:
@@ -104,15 +105,7 @@ class KISS3D_OT_show_output(bpy.types.Operator):
         return True
 
     def execute(self, context):
-        text = write_log(preferences.connection(context).log)
-        if bpy.app.background:
-            return {"FINISHED"}  # there is no editor to show it in
-        area = next((area for area in context.screen.areas if area.type == "TEXT_EDITOR"), None)
-        if area is None:
-            bpy.ops.wm.window_new()
-            area = context.window_manager.windows[-1].screen.areas[0]
-            area.type = "TEXT_EDITOR"
-        area.spaces.active.text = text
+        show_text(context, write_log(preferences.connection(context).log))
         return {"FINISHED"}
 
 

@@ -311,10 +311,10 @@ WORDS = {
     "Address": "Endereço",
     "A backend that was started with 'kiss3d serve' is used": "É usado um backend que foi iniciado com 'kiss3d serve'",
     "Python": "Python",
-    "The Python executable (or the folder) of the environment in which kiss3d is installed. Empty: the environment "
-    "variable KISS3D_PYTHON is used": (
-        "O executável do Python (ou a pasta) do ambiente em que o kiss3d está instalado. Vazio: é usada a variável de "
-        "ambiente KISS3D_PYTHON"
+    "The Python executable (or the folder) of an environment in which you have installed kiss3d yourself. Empty: that "
+    "of the environment variable KISS3D_PYTHON, or the backend that was set up from here": (
+        "O executável do Python (ou a pasta) de um ambiente em que você mesmo instalou o kiss3d. Vazio: o da variável "
+        "de ambiente KISS3D_PYTHON, ou o backend que foi instalado daqui"
     ),
     "The address that 'kiss3d serve' prints, as tcp://HOST:PORT, or the name of a backend that this computer was "
     "paired with": (
@@ -322,11 +322,6 @@ WORDS = {
         "computador foi pareado"
     ),
     "KISS3D_PYTHON is used: {path}": "KISS3D_PYTHON é usada: {path}",
-    "Choose the Python of the environment in which you installed kiss3d, for example {example}. The command "
-    "'kiss3d doctor' prints it.": (
-        "Escolha o Python do ambiente em que você instalou o kiss3d, por exemplo {example}. O comando "
-        "'kiss3d doctor' o mostra."
-    ),
     "Blender is not allowed to use the network. Turn on 'Allow Online Access' in Preferences > System.": (
         "O Blender não tem permissão para usar a rede. Ative 'Permitir acesso online' em Preferências > Sistema."
     ),
@@ -388,4 +383,52 @@ WORDS = {
         "O que deu origem a este trabalho não está aqui: ele foi feito em outra sessão"
     ),
     "and {number} older ones": "e {number} mais antigos",
+    # Setting a local backend up.
+    "Set Up a Local Backend": "Instalar um backend local",
+    "Install the backend with all it needs into a folder of its own. Blender's Python is left as it is": (
+        "Instala o backend com tudo de que precisa em uma pasta própria. O Python do Blender não é alterado"
+    ),
+    "Stop the set-up. What is done is kept, and the next one goes on from there": (
+        "Para a instalação. O que foi feito fica, e a próxima continua dali"
+    ),
+    "Remove the Local Backend": "Remover o backend local",
+    "Delete the backend that was set up here. Your jobs, results and model files stay": (
+        "Apaga o backend instalado aqui. Seus trabalhos, resultados e arquivos de modelo ficam"
+    ),
+    "Show Log": "Mostrar registro",
+    "Show what the set-up has written to its log, in the Text Editor": (
+        "Mostra no editor de texto o que a instalação escreveu em seu registro"
+    ),
+    "A set-up is under way": "Uma instalação está em andamento",
+    "Wait until the jobs of the local backend have ended, or cancel them": (
+        "Espere os trabalhos do backend local terminarem, ou cancele-os"
+    ),
+    "No backend was set up here": "Nenhum backend foi instalado aqui",
+    "There is no backend on this computer yet, or none that was set up from here.": (
+        "Ainda não há um backend neste computador, ou nenhum que tenha sido instalado daqui."
+    ),
+    "The set-up was interrupted. It goes on where it stopped.": (
+        "A instalação foi interrompida. Ela continua de onde parou."
+    ),
+    "Continue": "Continuar",
+    "Upgrade": "Atualizar",
+    "The local backend is version {backend}, this extension is {own}. Jobs and models are kept.": (
+        "O backend local é a versão {backend}, esta extensão é a {own}. Trabalhos e modelos são mantidos."
+    ),
+    "This backend is version {backend}, the extension is {own}. Upgrade the older one.": (
+        "Este backend é a versão {backend}, a extensão é a {own}. Atualize o mais antigo."
+    ),
+    "Removing the local backend": "Removendo o backend local",
+    "Stopping the set-up": "Parando a instalação",
+    "Making the environment": "Criando o ambiente",
+    "Installing torch": "Instalando o torch",
+    "Installing the backend": "Instalando o backend",
+    "Checking": "Verificando",
+    "Set-up Folder": "Pasta da instalação",
+    "Where a local backend is set up: a folder of its own on a disk with 4 GB of room, with an NVIDIA card 14 GB. "
+    "Empty: a folder for the data of programs in your home": (
+        "Onde um backend local é instalado: uma pasta própria em um disco com 4 GB livres, com uma placa NVIDIA 14 GB. "
+        "Vazio: uma pasta para dados de programas em sua pasta pessoal"
+    ),
+    "The backend in that folder is version {version}.": "O backend nessa pasta é a versão {version}.",
 }

@@ -6,6 +6,10 @@ what to do about each error. ``MEANINGS``: what each code means, for a backend's
 
 MESSAGES = {
     # The add-on.
+    "This copy of the extension has no set-up in it.": "Esta cópia da extensão não traz a instalação.",
+    "Install the extension from its zip file.": "Instale a extensão a partir do arquivo zip.",
+    "The set-up ended unexpectedly (exit code {}).": "A instalação terminou inesperadamente (código de saída {}).",
+    "No Python was found that could run the set-up.": "Não foi encontrado um Python que possa executar a instalação.",
     "The object of '{}' is not in the scene any more.": "O objeto de '{}' não está mais na cena.",
     "The picture that '{}' was made of is not in this file any more.": (
         "A imagem de que '{}' foi feito não está mais neste arquivo."

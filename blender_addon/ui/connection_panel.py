@@ -15,6 +15,7 @@ from ..operators.connection import (
 )
 from ..translations import tr
 from .main_panel import KISS3D_PT_main
+from .setup_box import draw_other_version, draw_setup
 from .text import draw_error, draw_text
 
 ICONS = {
@@ -40,9 +41,14 @@ class KISS3D_PT_connection(bpy.types.Panel):
         connection = blender_session.monitor().connections.get(target)
         view = connection.view if connection is not None else LinkView()
         local = isinstance(target, LocalTarget)
+        if local and draw_setup(layout, context):
+            layout.operator(KISS3D_OT_preferences.bl_idname, icon="PREFERENCES")
+            return
         draw_text(layout, context, _sentence(view, local, connection), icon=ICONS[view.link])
         if view.error is not None:
             draw_error(layout, context, view.error)
+        if view.link is Link.CONNECTED:
+            draw_other_version(layout, context, view.welcome.server)
         row = layout.row(align=True)
         if view.link in (Link.OFF, Link.FAILED):
             text = "Try Again" if view.link is Link.FAILED else ("Start" if local else "Connect")

@@ -14,6 +14,7 @@ import bpy
 import job_list
 import kiss3d_inside as inside
 import layout
+import local_setup
 import numpy as np
 import scene_inputs
 import scene_results
@@ -720,4 +721,5 @@ run_checks(vars(scene_inputs))
 run_checks(vars(scene_results))
 run_checks(vars(job_list))
 run_checks(vars(layout))
+run_checks(vars(local_setup))
 inside.disable()
