@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import signal
 import sys
@@ -25,7 +26,7 @@ from .torch_builds import CUDA_BUILDS, TorchBuild, build_of, choose_torch
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0, or that of the error."""
-    chosen = _parser().parse_args(arguments)
+    chosen = parser().parse_args(arguments)
     say = print_event if chosen.json else print_words()
     command: Callable[[argparse.Namespace, Say], None] = chosen.run
     try:
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kiss3d_setup", description="Set up a Kiss3D backend in an environment of its own."
     )
@@ -77,7 +78,9 @@ def _install(chosen: argparse.Namespace, say: Say) -> None:
 
 
 def _ask_at_the_end_of_input(stop: Stop) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: Python could not end while this thread holds it.
+    while os.read(0, 4096):
+        pass
     stop.ask()
 
 

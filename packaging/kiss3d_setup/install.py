@@ -92,8 +92,6 @@ class _Run:
         self._say, self._stop, self._log, self._lock = say, stop, log, lock
         self._last: deque[str] = deque(maxlen=LAST_LINES)
         self._environment = clean_environment(os.environ)
-        # What builds a wheel of a checkout is pinned too, unless this machine has its own pins for that.
-        self._environment.setdefault("PIP_BUILD_CONSTRAINT", str(payload.constraints))
 
     def step(self, step: Step) -> dict[str, Any]:
         """Runs a step; the answer of the check, nothing for the others."""

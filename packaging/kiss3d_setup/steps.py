@@ -93,6 +93,10 @@ def _torch_command(install: tuple[str, ...], maker: Maker, torch: TorchBuild) ->
 
 def _package_commands(install: tuple[str, ...], maker: Maker, wanted: str, payload: Payload) -> tuple[Command, ...]:
     source = str(payload.source)
+    if payload.source.suffix != ".whl":
+        # What builds a wheel of a checkout is pinned too. Not by a variable: pip splits those at spaces.
+        pinned = "--build-constraint" if maker.uv is None else "--build-constraints"
+        install = (*install, pinned, str(payload.constraints))
     if maker.uv is not None:
         return (Command((*install, "--reinstall-package", "kiss3d", wanted)),)
     # pip keeps an installed package of the same version, also when it was built of other sources.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 PYTHON = """\
-#!{python}
+#!{python} -IS
 import json, os, sys, time
 from pathlib import Path
 
