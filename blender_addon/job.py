@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from attrs import define, frozen
 
 from kiss3d_protocol.errors import Kiss3DError
 from kiss3d_protocol.params import GenerateParams
-from kiss3d_protocol.payloads import Blob, MeshRef
 
 from .connection import BackendTarget, Connection
+from .importer.arrays import MeshArrays
 from .job_inputs import JobInputs
 from .job_state import JobState
 
 
 @frozen
 class ArrivedMesh:
-    """A mesh that has come and is not in the scene yet."""
+    """A mesh that has come and is not in the scene yet. ``arrays``: are being decoded, or are there."""
 
     quality: str
-    ref: MeshRef
-    blobs: Sequence[Blob]
+    arrays: Future[MeshArrays]
 
 
 @define(eq=False)

@@ -5,6 +5,7 @@ A plain object without bpy. A timer calls :meth:`JobMonitor.poll` in a window, a
 
 from __future__ import annotations
 
+import functools
 import time
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from kiss3d_protocol.params import GenerateParams
 from kiss3d_protocol.session import News, Received
 
 from .connection import BackendTarget, Connection, LocalTarget
+from .decoding import MeshDecoder
 from .importer.arrays import MeshArrays, read_mesh
 from .importer.recipe import make_recipe, with_report
 from .job import ArrivedMesh, Job
@@ -75,6 +77,7 @@ class JobMonitor:
         self._scene = scene
         self._addon_version = addon_version
         self._clock = clock
+        self._decoder = MeshDecoder()
 
     def connect(self, backend: BackendTarget) -> Connection:
         """The connection to ``backend``, opened when it is not; never waits."""
@@ -184,6 +187,8 @@ class JobMonitor:
         """Seconds until the next :meth:`poll` is due; None when there is nothing to watch."""
         if any(not job.state.ended for job in self.jobs.values()):
             return BUSY_INTERVAL
+        if any(job.waiting is not None and not job.waiting.arrays.done() for job in self.jobs.values()):
+            return BUSY_INTERVAL
         if any(connection.busy for connection in self.connections.values()):
             return BUSY_INTERVAL
         if any(not job.settled for job in self.jobs.values()):
@@ -224,6 +229,7 @@ class JobMonitor:
                 self._settle(job)
         for connection in self.connections.values():
             connection.close(wait=True)
+        self._decoder.close()
         self.jobs.clear()
         self.connections.clear()
 
@@ -248,7 +254,10 @@ class JobMonitor:
     def _take_event(self, job: Job, news: Received) -> None:
         if isinstance(news.message, MeshReady):
             # A newer mesh stands for all that came before it.
-            job.waiting = ArrivedMesh(news.message.quality, news.message.mesh, news.blobs)
+            if job.waiting is not None:
+                job.waiting.arrays.cancel()
+            read = functools.partial(read_mesh, news.message.mesh, news.blobs, job.target.size)
+            job.waiting = ArrivedMesh(news.message.quality, self._decoder.start(read))
         self._set(job, reduce_job(job.state, news))
 
     def _set(self, job: Job, state: JobState) -> None:
@@ -281,6 +290,8 @@ class JobMonitor:
             return self._clear_away(job)
         if job.waiting is None and job.state.phase is not Phase.FINISHED:
             return False
+        if job.waiting is not None and not job.waiting.arrays.done():
+            return False
         hindrance = self._scene.hindrance(job.target)
         if hindrance:
             changed, job.hindrance = hindrance != job.hindrance, hindrance
@@ -293,8 +304,7 @@ class JobMonitor:
     def _import(self, job: Job) -> None:
         mesh, job.waiting = job.waiting, None
         assert mesh is not None
-        arrays = read_mesh(mesh.ref, mesh.blobs, job.target.size)
-        self._scene.place(job.target, arrays, job.recipe | {"quality": mesh.quality})
+        self._scene.place(job.target, mesh.arrays.result(), job.recipe | {"quality": mesh.quality})
         job.placed = self.imported = mesh.quality
 
     def _finish(self, job: Job) -> None:

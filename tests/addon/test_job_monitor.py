@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from blender_addon import job_monitor
 from blender_addon.connection import AddressTarget, LocalTarget
+from blender_addon.importer.arrays import MeshArrays, read_mesh
 from blender_addon.job import Job
 from blender_addon.job_monitor import BUSY_INTERVAL, IDLE_INTERVAL, KEPT_JOBS
 from blender_addon.job_state import Phase
@@ -25,6 +28,7 @@ from kiss3d_protocol.errors import (
     JobNotEnded,
     JobUnknown,
     Kiss3DError,
+    MessageMalformed,
     OutOfMemory,
     PresetUnavailable,
     StageFailed,
@@ -83,6 +87,33 @@ def test_result_that_waits_can_be_let_go(bench: Bench) -> None:
         bench.until(lambda: job.settled)
         assert backend.cancels == [] and job.state.phase is Phase.CANCELLED
     assert bench.scene.of(job) == []
+
+
+def test_meshes_are_decoded_beside_the_main_thread(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: set[threading.Thread] = set()
+
+    def read(*arguments: Any) -> MeshArrays:
+        threads.add(threading.current_thread())
+        return read_mesh(*arguments)
+
+    monkeypatch.setattr(job_monitor, "read_mesh", read)
+    with ScriptedBackend() as backend:
+        job = bench.submit(backend.address)
+        bench.until(lambda: job.settled)
+        assert threads and threading.main_thread() not in threads
+        bench.monitor.shut_down()
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_a_mesh_that_cannot_be_read_ends_its_job(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(*_: Any) -> MeshArrays:
+        raise MessageMalformed("The mesh that came is empty.")
+
+    monkeypatch.setattr(job_monitor, "read_mesh", read)
+    with ScriptedBackend() as backend:
+        job = bench.submit(backend.address)
+        bench.until(lambda: job.settled)
+    assert isinstance(job.state.error, MessageMalformed) and bench.scene.of(job) == []
 
 
 @pytest.mark.parametrize("ending", ["cancel", "fail"])

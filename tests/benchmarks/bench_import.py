@@ -5,13 +5,14 @@ compress as photographs) is sent to the extension, installed from its zip, in a 
 meshes of 60k faces with vertex colours, as a refinement does. Prints one JSON object; seconds, the median of the runs:
 
 - ``wire``: from the backend's send to the add-on's hands: loopback, reading, checking every limit and sha256;
-- ``decode``: bytes to arrays, with all indices checked and UVs spread to face corners;
+- ``decode``: bytes to arrays, with all indices checked and UVs spread to face corners, beside the main thread;
 - ``build``: arrays to the object in the scene: mesh, packed texture, material; the old mesh of the object is removed;
 - ``total``: the sum, for each run;
 - ``first_look``: what Blender itself takes later, when it first shows the pictures (not in ``total``);
-- ``update``: one of the streamed meshes, from its arrival in the tick to its standing in the scene (decode and build).
+- ``update``: one of the streamed meshes, from its arrival in the tick to its standing in the scene (decode and
+  build, of which only the build holds the main thread).
 
-``cpu_seconds`` and ``update_cpu`` are seconds of processor time of Blender's main thread, which hardly grow when the
+``cpu_seconds`` and ``update_cpu`` are seconds of processor time of the thread that does it, which hardly grow when the
 machine is busy otherwise.
 """
 
