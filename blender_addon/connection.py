@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from attrs import define, frozen
 
 from kiss3d_protocol.client import Client
+from kiss3d_protocol.deletion import Deleted
 from kiss3d_protocol.errors import BackendUnreachable, Kiss3DError
 from kiss3d_protocol.messages import TERMINAL_EVENTS, Event, JobList, JobSummary, Refused, Submit
 from kiss3d_protocol.models import PULL_ENDS
@@ -143,6 +144,14 @@ class Connection:
         self._client.list_jobs(LISTED_JOBS)
         return True
 
+    def delete(self, job: str) -> bool:
+        """Asks for a job to be deleted with its results, for good; ``jobs_there`` lacks it when that is done. False
+        when nobody hears it now."""
+        if self._client is None or self.view.link is not Link.CONNECTED:
+            return False
+        self._client.delete(job)
+        return True
+
     def cancel(self, job: str) -> bool:
         """Asks for the end of a job. False when nobody hears it now; then it is not followed any more.
 
@@ -239,6 +248,10 @@ class Connection:
                 self._to_cancel.discard(message.job)
         elif isinstance(message, JobList):
             self.jobs_there = message.jobs
+        elif isinstance(message, Deleted):
+            self.jobs_there = tuple(job for job in self.jobs_there if job.job != message.job)
+        elif isinstance(message, Refused) and message.about == "delete":
+            self.list_jobs()
         elif isinstance(message, Refused) and message.job is not None and message.about in ("submit", "attach"):
             self._jobs.pop(message.job, None)
 

@@ -16,11 +16,11 @@ from .. import blender_session, preferences
 from ..importer import place
 from ..importer.recipe import params_of
 from ..importer.target import Target
-from ..link_state import Link
 from ..translations import tr
 from ..translations.errors import told
 from ..waiting import wait_until_settled
 from . import submitting
+from .connected import connected
 
 
 class KISS3D_OT_bring_back(bpy.types.Operator):
@@ -77,14 +77,34 @@ class KISS3D_OT_list_jobs(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        connection = preferences.connection(context)
-        if connection is None or connection.view.link is not Link.CONNECTED:
-            cls.poll_message_set(tr("Connect to the backend first"))
-            return False
-        return True
+        return connected(cls, context) is not None
 
     def execute(self, context):
         preferences.connection(context).list_jobs()
+        blender_session.wake()
+        return {"FINISHED"}
+
+
+class KISS3D_OT_delete_job(bpy.types.Operator):
+    """Delete this job and its results at the backend, for good. What stands in a scene stays there"""
+
+    bl_idname = "kiss3d.delete_job"
+    bl_label = "Delete at the Backend"
+
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context):
+        return connected(cls, context) is not None
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context):
+        if not is_job_id(self.job):
+            self.report({"WARNING"}, tr("This job is not in the list any more"))
+            return {"CANCELLED"}
+        preferences.connection(context).delete(self.job)
         blender_session.wake()
         return {"FINISHED"}
 
@@ -94,4 +114,4 @@ def _recipe_of(summary: JobSummary) -> dict[str, Any]:
     return {"job": summary.job, "picture": summary.name, "preset": params.preset, "seed": float(params.seed)}
 
 
-CLASSES = (KISS3D_OT_bring_back, KISS3D_OT_list_jobs)
+CLASSES = (KISS3D_OT_bring_back, KISS3D_OT_list_jobs, KISS3D_OT_delete_job)

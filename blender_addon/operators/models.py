@@ -4,8 +4,8 @@ import bpy
 
 from .. import blender_session, preferences
 from ..connection import LocalTarget
-from ..link_state import Link
 from ..translations import tr
+from .connected import connected
 
 
 class KISS3D_OT_download_models(bpy.types.Operator):
@@ -16,9 +16,8 @@ class KISS3D_OT_download_models(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        connection = preferences.connection(context)
-        if connection is None or connection.view.link is not Link.CONNECTED:
-            cls.poll_message_set(tr("Connect to the backend first"))
+        connection = connected(cls, context)
+        if connection is None:
             return False
         if isinstance(connection.target, LocalTarget) and not bpy.app.online_access:
             cls.poll_message_set(tr("Turn on 'Allow Online Access' in Preferences > System first"))

@@ -369,6 +369,10 @@ WORDS = {
     "In This Scene": "Nesta cena",
     "On the Backend": "No backend",
     "Refresh": "Atualizar",
+    "Delete at the Backend": "Excluir no backend",
+    "Delete this job and its results at the backend, for good. What stands in a scene stays there": (
+        "Exclui no backend este trabalho e seus resultados, de vez. O que está em uma cena fica lá"
+    ),
     "Ask the backend for its newest jobs, those of other sessions and other files too": (
         "Pergunta ao backend pelos trabalhos mais recentes, também os de outras sessões e de outros arquivos"
     ),

@@ -8,7 +8,7 @@ import bpy
 
 from .. import preferences
 from ..operators.again import KISS3D_OT_generate_again
-from ..operators.bring_back import KISS3D_OT_bring_back, KISS3D_OT_list_jobs
+from ..operators.bring_back import KISS3D_OT_bring_back, KISS3D_OT_delete_job, KISS3D_OT_list_jobs
 from ..translations import tr
 from .main_panel import KISS3D_PT_main
 
@@ -54,6 +54,7 @@ class KISS3D_PT_history(bpy.types.Panel):
             row.label(text=job.name, icon=_ICONS[job.state], translate=False)
             row.label(text=_day(job.created), translate=False)
             row.operator(KISS3D_OT_bring_back.bl_idname, text="", icon="IMPORT", emboss=False).job = job.job
+            row.operator(KISS3D_OT_delete_job.bl_idname, text="", icon="TRASH", emboss=False).job = job.job
         if len(there) > SHOWN_JOBS:
             column.label(text=tr("and {number} older ones", number=len(there) - SHOWN_JOBS), translate=False)
 

@@ -386,6 +386,9 @@ def test_job_of_an_earlier_session_is_brought_back(bench: Bench) -> None:
         assert connection.list_jobs()
         bench.until(lambda: bool(connection.jobs_there))
         assert [(job.job, job.state) for job in connection.jobs_there] == [(first.id, "finished")]
+        assert connection.delete(first.id)
+        bench.until(lambda: not connection.jobs_there)
+        assert connection.delete(first.id), "the backend says that there is none, and the list is asked for again"
         lost = bench.monitor.follow(AddressTarget(backend.address), Target(), first.params, {})
         bench.until(lambda: lost.settled)
         assert isinstance(lost.state.error, JobUnknown)

@@ -27,6 +27,7 @@ import attrs
 import zmq
 from tests.fakes.meshes import FakeMesh, sphere
 
+from kiss3d_protocol.deletion import Delete, Deleted
 from kiss3d_protocol.framing import decode_client, encode
 from kiss3d_protocol.key_files import backend_keys
 from kiss3d_protocol.messages import (
@@ -313,6 +314,11 @@ class ScriptedBackend:
                 self._send(peer, PullCancelled())
             case GetReport():
                 self._report(peer, message.job)
+            case Delete():
+                if self._jobs.pop(message.job, None) is None:
+                    self._send(peer, Refused("delete", message.job, "job.unknown", "There is no such job."))
+                else:
+                    self._send(peer, Deleted(message.job))
             case ListJobs():
                 newest = list(reversed(self._jobs.values()))[: message.limit]
                 self._send(peer, JobList(tuple(_summary(running) for running in newest)))

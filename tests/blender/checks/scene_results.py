@@ -205,6 +205,9 @@ def check_bringing_back_from_the_backend():
     assert bpy.ops.kiss3d.bring_back(job=summary.job) == {"FINISHED"}
     again = bpy.data.objects["bumpy"]
     assert counts(again) == FINAL and int(again["kiss3d"]["seed"]) == 7 and again["kiss3d"]["stages"]["shape"] == 0.25
+    assert bpy.ops.kiss3d.delete_job(job=summary.job) == {"FINISHED"}
+    until(lambda: (blender_session.monitor().poll(), summary not in connection.jobs_there)[1])
+    assert "bumpy" in bpy.data.objects, "what stands in the scene stays"
 
 
 def check_bringing_back_what_nobody_has():
