@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import shutil
 import sys
 from pathlib import Path
@@ -10,7 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from tests.blender.drawn_alike import likeness
 from tests.blender.rigs.bpy_env import BpyEnv, BpyRun
+
+from kiss3d_backend.mesh.types import Mesh, Texture
+
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = Path(__file__).parent / "checks" / "real.py"
 BUNDLE = Path(__file__).parents[1] / "engine" / "data" / "bundle_bust.webp"
@@ -33,12 +39,18 @@ def draw_pictures(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def real_run(bpy_env: BpyEnv, extension_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> BpyRun:
-    """One Blender that went through all checks."""
+def folder(bpy_env: BpyEnv, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What goes in, and what the checks leave for comparisons here; one for each Blender."""
     folder = tmp_path_factory.mktemp("real")
     draw_pictures(folder)
     shutil.copy(BUNDLE, folder)
-    return bpy_env.run(SCRIPT, extension_zip, folder, timeout=240, env={"KISS3D_PYTHON": sys.executable})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_run(bpy_env: BpyEnv, extension_zip: Path, folder: Path) -> BpyRun:
+    """One Blender that went through all checks."""
+    return bpy_env.run(SCRIPT, extension_zip, folder, timeout=480, env={"KISS3D_PYTHON": sys.executable})
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -71,6 +83,21 @@ def test_front_of_the_object_shows_the_picture_the_right_way_round(real_run: Bpy
     assert _close(front["upper_right"], (200, 60, 40)), front
     yellow = front["upper_left"]
     assert yellow[1] > front["upper_right"][1] + 0.15, f"the yellow spot is on the left: {front}"
+
+
+@pytest.mark.parametrize("azimuth", [0, 90])
+def test_result_looks_as_the_backend_draws_it(real_run: BpyRun, folder: Path, azimuth: int) -> None:
+    """From the mesh as the backend sent it: nothing is mirrored, turned or of another size on the way."""
+    came = np.load(folder / "came.npz")
+    middle = (came["positions"].min(axis=0) + came["positions"].max(axis=0)) / 2
+    with Image.open(io.BytesIO(came["texture"].tobytes())) as picture:
+        texture = Texture(np.array(picture.convert("RGB")))
+    positions = (1.5 * (came["positions"] - middle)).astype(np.float32)
+    triangles, uv_triangles = (came[name].astype(np.int32) for name in ("triangles", "uv_triangles"))
+    mesh = Mesh(positions, triangles, came["uvs"], uv_triangles, texture=texture)
+    alike = likeness(folder / f"drawn-{azimuth}.png", mesh, azimuth)
+    assert alike.iou > 0.98 and alike.mean < 2 and alike.most < 15, alike
+    assert azimuth or alike.mirrored_mean > 8, "a mirrored spot would be seen"
 
 
 def test_bust_from_a_bundle_stands_upright(real_run: BpyRun) -> None:

@@ -11,13 +11,12 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
-import scipy.ndimage as ndi
 from PIL import Image
+from tests.blender.drawn_alike import likeness
 from tests.blender.rigs.bpy_env import BpyEnv, BpyRun
 from tests.fakes.meshes import FakeMesh, lopsided, sphere
 from tests.fakes.scripted_backend import Never, ScriptedBackend, ScriptedJob, Step, Until, coarse_then_final
 
-from kiss3d_backend.mesh.bundle.render import render_bundle
 from kiss3d_backend.mesh.payload import read_mesh
 from kiss3d_backend.mesh.types import Texture
 
@@ -202,23 +201,9 @@ def test_result_looks_as_the_backend_draws_it(scripted: ScriptedRun, azimuth: in
     mesh = read_mesh(*fake.message())
     texture = Texture(np.array(Image.open(io.BytesIO(fake.texture)).convert("RGB")))
     seen = attrs.evolve(mesh, positions=2 * mesh.positions, texture=texture)
-    drawn_there = render_bundle([seen]).colours[azimuth // 90]
-    drawn = np.array(Image.open(scripted.folder / f"drawn-{azimuth}.png"), float)
-    size = len(drawn)
-    theirs = np.array(Image.fromarray(drawn_there).resize((size, size), Image.Resampling.BOX), float)
-    ours = drawn[..., :3] * drawn[..., 3:] / 255 + 255 - drawn[..., 3:]
-    inside, inside_there = drawn[..., 3] > 127, np.abs(theirs - 255).max(axis=2) > 60
-    assert _iou(inside, inside_there) > 0.98
-    # Away from the outline, where both mix with white in their own way.
-    core = ndi.binary_erosion(inside & inside_there, iterations=2)
-    difference = np.abs(ours - theirs)[core]
-    assert difference.mean() < 2 and np.quantile(difference, 0.99) < 5, (difference.mean(), difference.max())
-    mirrored = np.abs(ours[:, ::-1] - theirs)[core & core[:, ::-1]]
-    assert _iou(inside[:, ::-1], inside_there) < 0.9 and mirrored.mean() > 8, "a mirrored one would be seen"
-
-
-def _iou(one: np.ndarray, other: np.ndarray) -> float:
-    return float((one & other).sum() / (one | other).sum())
+    alike = likeness(scripted.folder / f"drawn-{azimuth}.png", seen, azimuth)
+    assert alike.iou > 0.98 and alike.mean < 2 and alike.most < 5, alike
+    assert alike.mirrored_iou < 0.9 and alike.mirrored_mean > 8, "a mirrored one would be seen"
 
 
 # -- scripts ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 import bpy
 import kiss3d_inside as inside
 import numpy as np
+from drawn import draw_as_the_backend
 from running import run_checks, until
 
 ZIP, FOLDER = sys.argv[1], Path(sys.argv[2])
@@ -23,8 +24,26 @@ def positions(thing):
     return flat.reshape(-1, 3) + np.array(thing.location)
 
 
+def kept_as_they_came(job_monitor):
+    """The arrays of each mesh on its way from the wire; the last ones are the finished mesh's."""
+    came = {}
+
+    def read(mesh, blobs, size):
+        names = ("positions", "triangles", "uvs", "uv_triangles")
+        refs = {name: getattr(mesh, name) for name in names}
+        came.update({n: np.frombuffer(blobs[r.blob], r.dtype).reshape(r.shape) for n, r in refs.items() if r})
+        if mesh.texture is not None:
+            came["texture"] = np.frombuffer(blobs[mesh.texture.blob], np.uint8)
+        return inner(mesh, blobs, size)
+
+    inner, job_monitor.read_mesh = job_monitor.read_mesh, read
+    return came
+
+
 def check_picture_to_object():
-    from bl_ext.user_default.kiss3d import api
+    from bl_ext.user_default.kiss3d import api, job_monitor
+
+    came = kept_as_they_came(job_monitor)
 
     bpy.context.scene.cursor.location = (1, -2, 3)
     states = []
@@ -58,6 +77,8 @@ def check_picture_to_object():
         picture_to_object_seconds=round(seconds, 2),
         front=front_colours(made, image),
     )
+    np.savez(FOLDER / "came.npz", **came)
+    draw_as_the_backend(made, FOLDER)
 
 
 def front_colours(made, image):

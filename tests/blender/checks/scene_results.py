@@ -2,6 +2,7 @@
 
 import bpy
 import numpy as np
+from drawn import draw_as_the_backend
 from running import until
 from scene_inputs import add_camera, choose
 from session import (
@@ -19,7 +20,6 @@ from session import (
     use_scripted_backend,
 )
 
-COMPARED = 256
 """Pixels of the pictures that are compared with the backend's."""
 
 
@@ -232,23 +232,7 @@ def check_bringing_back_what_nobody_has():
 def check_result_looks_as_the_backend_draws_it():
     """An object without any symmetry, from two sides; the test outside compares."""
     new_file()
-    from bl_ext.user_default.kiss3d.capture.framing import SENSOR_WIDTH, Frame
-    from bl_ext.user_default.kiss3d.capture.png import encode_png
-    from bl_ext.user_default.kiss3d.importer.scratch import Look, render_alone
-    from mathutils import Matrix
-
-    made = generate("lopsided", size=2.0, location=(0, 0, 0))
-    made.location.z = -made.dimensions.z / 2
-    bpy.context.view_layer.update()
-    # The backend's camera (kiss3d_backend/mesh/camera.py): 30 degrees, 5 degrees above the ground, 4.5 away.
-    lens = SENSOR_WIDTH / 2 / np.tan(np.radians(15))
-    elevation = np.radians(5)
-    for azimuth in (0, 90):
-        turn = Matrix.Rotation(np.radians(azimuth), 4, "Z") @ Matrix.Rotation(np.pi / 2 - elevation, 4, "X")
-        eye = turn @ Matrix.Translation((0, 0, 4.5))
-        shown = Frame(lens, 0.0, 0.0, 0.0, 0.1, 10.0)
-        pixels = render_alone([made], eye, shown, Look("FLAT", "TEXTURE"), COMPARED)
-        (FOLDER / f"drawn-{azimuth}.png").write_bytes(encode_png(pixels))
+    draw_as_the_backend(generate("lopsided", size=2.0), FOLDER)
     assert not orphans()
 
 
