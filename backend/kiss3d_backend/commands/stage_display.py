@@ -7,6 +7,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from kiss3d_backend.commands.terminal import plain
+from kiss3d_backend.logs import visible
 from kiss3d_protocol.messages import (
     BundlesReady,
     MeshReady,
@@ -47,7 +49,7 @@ class StageDisplay:
 
     def note(self, text: str) -> None:
         """A line about what goes on outside the job."""
-        self._console.print(text, style="dim", markup=False, soft_wrap=True)
+        self._console.print(plain(text), style="dim", soft_wrap=True)
 
     def show(self, message: ServerMessage) -> None:
         """Shows what a message tells."""
@@ -68,16 +70,15 @@ class StageDisplay:
                 triangles = message.mesh.triangles.shape[0]
                 self.note(f"{message.quality.capitalize()} mesh: {triangles:,} triangles")
             case WarningRaised():
-                self._console.print(
-                    f"Warning: {message.message} {message.remedy}", style="yellow", markup=False, soft_wrap=True
-                )
+                warning = plain(f"Warning: {message.message} {message.remedy}")
+                self._console.print(warning, style="yellow", soft_wrap=True)
             case _:
                 pass
 
     def _start_stage(self, started: StageStarted) -> None:
         if self._stage is not None:
             self._bars.update(self._stage, completed=1.0)
-        title = f"  {started.index + 1}/{started.count} {started.title}"
+        title = f"  {started.index + 1}/{started.count} {visible(started.title)}"
         self._stage = self._bars.add_task(title, total=1.0)
         if not self._console.is_terminal:
             self._console.print(title, markup=False, soft_wrap=True)
