@@ -16,6 +16,10 @@ Several at once::
     objects = [job.wait() for job in jobs]
     api.shutdown()
 
+Whole folders, as with ``blender --command kiss3d``::
+
+    code = api.command(["batch", "pictures", "-o", "props.blend", "--asset"])
+
 Call it from Blender's main thread. Errors are those of ``kiss3d_protocol.errors``: each has a ``code``, a
 ``message`` and a ``remedy``.
 """
@@ -38,6 +42,7 @@ from . import blender_session, preferences
 from .capture.datablock import picture_from_image
 from .capture.mesh import mesh_from_object
 from .capture.picture import Picture, picture_from_bytes, picture_from_file
+from .commands.run import run
 from .connection import AddressTarget, BackendTarget
 from .importer.result_options import ResultOptions
 from .importer.target import Target
@@ -49,7 +54,7 @@ from .waiting import wait_until_settled
 Place = Literal["SCENE", "BESIDE", "IN_PLACE"]
 PictureSource = str | os.PathLike[str] | bytes | bpy.types.Image
 
-__all__ = ["JobHandle", "JobState", "ResultOptions", "generate", "shutdown", "submit"]
+__all__ = ["JobHandle", "JobState", "ResultOptions", "command", "generate", "shutdown", "submit"]
 
 
 class JobHandle:
@@ -191,6 +196,14 @@ def submit(
     job = blender_session.monitor().submit(_backend(backend), inputs, params, target, on_progress)
     blender_session.wake()
     return JobHandle(job)
+
+
+def command(arguments: Sequence[str | os.PathLike[str]]) -> int:
+    """Runs ``generate``, ``batch`` or ``import`` as ``blender --command kiss3d`` does, and returns the exit code.
+
+    For background mode: the file that is open is replaced. See docs/scripting.md, or ``["batch", "--help"]``.
+    """
+    return run([os.fspath(argument) for argument in arguments])
 
 
 def shutdown() -> None:

@@ -57,7 +57,8 @@ class _Followed:
 
 class Connection:
     """Nothing here blocks, except :meth:`close` with ``wait``. ``view`` says how things stand, ``models`` what is known
-    of the backend's model files, ``jobs_there`` its newest jobs as they were when :meth:`list_jobs` last asked.
+    of the backend's model files, ``jobs_there`` its newest jobs as they were when :meth:`list_jobs` last asked, and
+    ``lists`` how many answers to that have come.
 
     ``network_allowed`` is asked before anything but this machine is contacted.
     """
@@ -75,6 +76,7 @@ class Connection:
         self.view = LinkView()
         self.models = ModelsView()
         self.jobs_there: tuple[JobSummary, ...] = ()
+        self.lists = 0
         self._client_name = client_name
         self._network_allowed = network_allowed
         self._make_client = make_client
@@ -137,11 +139,12 @@ class Connection:
         if self._client is not None:
             self._client.attach(job)
 
-    def list_jobs(self) -> bool:
-        """Asks for the newest jobs; ``jobs_there`` has them when they have come. False when nobody hears it now."""
+    def list_jobs(self, limit: int = LISTED_JOBS) -> bool:
+        """Asks for the newest ``limit`` jobs; ``jobs_there`` has them when they have come. False when nobody hears it
+        now."""
         if self._client is None or self.view.link is not Link.CONNECTED:
             return False
-        self._client.list_jobs(LISTED_JOBS)
+        self._client.list_jobs(limit)
         return True
 
     def delete(self, job: str) -> bool:
@@ -212,7 +215,7 @@ class Connection:
         if not address_of(address).is_loopback and not self._network_allowed():
             raise BackendUnreachable(
                 f"Blender is not allowed to use the network, so '{address}' cannot be reached.",
-                "Turn on 'Allow Online Access' in Preferences > System.",
+                "Turn on 'Allow Online Access' in Preferences > System, or start Blender with --online-mode.",
             )
 
     def _connect(self, address: str) -> None:
@@ -248,6 +251,7 @@ class Connection:
                 self._to_cancel.discard(message.job)
         elif isinstance(message, JobList):
             self.jobs_there = message.jobs
+            self.lists += 1
         elif isinstance(message, Deleted):
             self.jobs_there = tuple(job for job in self.jobs_there if job.job != message.job)
         elif isinstance(message, Refused) and message.about == "delete":

@@ -93,8 +93,11 @@ class JobMonitor:
         params: GenerateParams,
         target: ResultTarget,
         on_change: Callable[[JobState], None] | None = None,
+        *,
+        only_final: bool = False,
     ) -> Job:
         """Makes a job whose result goes to ``target``. ``on_change`` gets every new state, from :meth:`poll`.
+        ``only_final``: nothing comes into the scene before the finished mesh.
 
         Raises what :func:`make_submit` raises, before anything is connected or sent.
         """
@@ -103,20 +106,28 @@ class JobMonitor:
         connection.submit(submit, blobs)
         recipe = make_recipe(target.job, inputs, submit.params, target.size)
         state = JobState(target.job, target.name)
-        job = Job(state, backend, connection, inputs, params, target, recipe, on_change)
+        job = Job(state, backend, connection, inputs, params, target, recipe, on_change, only_final)
         self.jobs[job.id] = job
         self._forget_oldest()
         return job
 
     def follow(
-        self, backend: BackendTarget, target: ResultTarget, params: GenerateParams, recipe: dict[str, Any]
+        self,
+        backend: BackendTarget,
+        target: ResultTarget,
+        params: GenerateParams,
+        recipe: dict[str, Any],
+        on_change: Callable[[JobState], None] | None = None,
+        *,
+        only_final: bool = False,
     ) -> Job:
-        """Follows a job of an earlier session that the backend has: it tells all of it again, and sends its meshes."""
+        """Follows a job of an earlier session that the backend has: it tells all of it again, and sends its meshes.
+        ``on_change`` and ``only_final`` as with :meth:`submit`."""
         connection = self.connect(backend)
         connection.attach(target.job)
         self.jobs.pop(target.job, None)
         state = JobState(target.job, target.name)
-        job = Job(state, backend, connection, None, params, target, recipe)
+        job = Job(state, backend, connection, None, params, target, recipe, on_change, only_final)
         self.jobs[job.id] = job
         self._forget_oldest()
         return job
@@ -252,7 +263,7 @@ class JobMonitor:
             waiting(answer)
 
     def _take_event(self, job: Job, news: Received) -> None:
-        if isinstance(news.message, MeshReady):
+        if isinstance(news.message, MeshReady) and (news.message.quality == "final" or not job.only_final):
             # A newer mesh stands for all that came before it.
             if job.waiting is not None:
                 job.waiting.arrays.cancel()

@@ -6,7 +6,17 @@ import atexit
 
 import bpy
 
-from . import blender_session, history, job_list, keymap, preferences, properties, result_settings, translations
+from . import (
+    blender_session,
+    command_line,
+    history,
+    job_list,
+    keymap,
+    preferences,
+    properties,
+    result_settings,
+    translations,
+)
 from .operators import again, bring_back, connection, generate, jobs, local_setup, models, variations
 from .ui import connection_panel, history_panel, jobs_panel, main_panel, menus, models_panel, result_panel, thumbnails
 
@@ -38,7 +48,7 @@ CLASSES = (
     connection_panel.KISS3D_PT_connection,
 )
 
-PARTS = (translations, properties, job_list, thumbnails, menus, keymap)
+PARTS = (translations, properties, job_list, thumbnails, menus, keymap, command_line)
 """Modules with more to put in and take out than classes."""
 
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import bpy
 import numpy as np
 
 from .material import build_image
+from .result_options import ResultOptions
 
 PREVIEW_SIZE = 256
 """Pixels of the longer side."""
 
 
-def mark_as_asset(thing: bpy.types.Object, tags: Sequence[str], description: str, picture: bytes | None) -> None:
-    """``picture``: the encoded picture that it was made of; without one Blender draws it, if it has a window."""
+def mark_as_asset(thing: bpy.types.Object, options: ResultOptions, description: str, picture: bytes | None) -> None:
+    """``picture``: an encoded picture of it; without one Blender draws it, if it has a window."""
     thing.asset_mark()
     thing.asset_data.description = description
-    for tag in tags:
+    if options.catalogue:
+        thing.asset_data.catalog_id = options.catalogue
+    for tag in options.tags:
         thing.asset_data.tags.new(tag, skip_if_exists=True)
     if picture is not None:
         _show(thing, picture)

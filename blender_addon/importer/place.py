@@ -59,9 +59,8 @@ def finish(target: Target, recipe: dict[str, Any]) -> None:
     keep_pictures(existing, target.pictures)
     make_lods(existing, target.options.lods, existing.users_collection[0])
     if target.options.asset:
-        picture = next(iter(target.pictures.values()), None)
-        description = recipe.get("prompt") or target.name
-        mark_as_asset(existing, target.options.tags, description, None if picture is None else picture.data)
+        picture = next((picture.data for picture in target.pictures.values()), target.preview)
+        mark_as_asset(existing, target.options, recipe.get("prompt") or target.name, picture)
     scene = target.scene()
     if scene is not None:
         note_result(scene, existing.name, recipe)

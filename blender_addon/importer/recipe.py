@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from kiss3d_protocol.errors import ParamsInvalid
-from kiss3d_protocol.messages import JobReport
+from kiss3d_protocol.messages import JobReport, JobSummary
 from kiss3d_protocol.params import GenerateParams
 
 from ..job_inputs import JobInputs
@@ -43,6 +43,12 @@ def make_recipe(job: str, inputs: JobInputs, params: GenerateParams, size: float
         "slots": " ".join(inputs.pictures),
         "mesh": "" if inputs.mesh is None else inputs.mesh.name,
     }
+
+
+def recipe_of_summary(summary: JobSummary) -> dict[str, Any]:
+    """The recipe of a job that was made elsewhere, as far as a list of jobs tells it."""
+    params = GenerateParams(summary.preset, summary.seed)
+    return {"job": summary.job, "picture": summary.name, "preset": params.preset, "seed": float(params.seed)}
 
 
 def with_report(recipe: dict[str, Any], report: JobReport, addon_version: str) -> dict[str, Any]:

@@ -29,7 +29,8 @@ class Target:
     result stands in the scene.
 
     ``fit``: the result stands as another object does, not upright at ``location``. ``replaces``: the id of the object
-    that gets the finished mesh; ``held`` is that mesh until then. ``pictures``: what it is made of, by slots.
+    that gets the finished mesh; ``held`` is that mesh until then. ``pictures``: what it is made of, by slots;
+    ``preview``: an encoded picture of the result, where there is one and nothing of the former.
     """
 
     job: str
@@ -46,6 +47,7 @@ class Target:
     held: MeshArrays | None = None
     options: ResultOptions = field(default_factory=ResultOptions)
     pictures: dict[str, Picture] = field(default_factory=dict)
+    preview: bytes | None = None
 
     @classmethod
     def in_scene(

@@ -9,12 +9,11 @@ from typing import Any
 import bpy
 
 from kiss3d_protocol.errors import Kiss3DError, ParamsInvalid
-from kiss3d_protocol.messages import JobSummary, is_job_id
-from kiss3d_protocol.params import GenerateParams
+from kiss3d_protocol.messages import is_job_id
 
 from .. import blender_session, preferences
 from ..importer import place
-from ..importer.recipe import params_of
+from ..importer.recipe import params_of, recipe_of_summary
 from ..importer.target import Target
 from ..translations import tr
 from ..translations.errors import told
@@ -66,7 +65,7 @@ class KISS3D_OT_bring_back(bpy.types.Operator):
         connection = preferences.connection(context)
         there = connection.jobs_there if connection is not None else ()
         summary = next((one for one in there if one.job == self.job), None)
-        return ("Kiss3D", {"job": self.job}) if summary is None else (summary.name, _recipe_of(summary))
+        return ("Kiss3D", {"job": self.job}) if summary is None else (summary.name, recipe_of_summary(summary))
 
 
 class KISS3D_OT_list_jobs(bpy.types.Operator):
@@ -109,9 +108,4 @@ class KISS3D_OT_delete_job(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _recipe_of(summary: JobSummary) -> dict[str, Any]:
-    params = GenerateParams(summary.preset, summary.seed)
-    return {"job": summary.job, "picture": summary.name, "preset": params.preset, "seed": float(params.seed)}
-
-
-CLASSES = (KISS3D_OT_bring_back, KISS3D_OT_list_jobs, KISS3D_OT_delete_job)
+CLASSES = (KISS3D_OT_bring_back, KISS3D_OT_list_jobs)

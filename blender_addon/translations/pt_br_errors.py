@@ -50,8 +50,8 @@ MESSAGES = {
     "Blender is not allowed to use the network, so '{}' cannot be reached.": (
         "O Blender não tem permissão para usar a rede, por isso '{}' não pode ser alcançado."
     ),
-    "Turn on 'Allow Online Access' in Preferences > System.": (
-        "Ative 'Permitir acesso online' em Preferências > Sistema."
+    "Turn on 'Allow Online Access' in Preferences > System, or start Blender with --online-mode.": (
+        "Ative 'Permitir acesso online' em Preferências > Sistema, ou inicie o Blender com --online-mode."
     ),
     "The mesh that came is empty, or has a position that is not a number.": (
         "A malha recebida está vazia, ou tem uma posição que não é um número."

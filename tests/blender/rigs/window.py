@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -18,16 +17,12 @@ from pathlib import Path
 from typing import IO, Any
 
 import psutil
-from tests.blender.rigs.bpy_env import INSIDE
 from tests.blender.rigs.debian import SYSTEM_PATH, ensure_debian, enter
 from tests.blender.rigs.processes import TimedOut
 from tests.blender.rigs.reports import read_report
-
-from kiss3d_protocol.key_files import CONFIG_DIR_VARIABLE, backend_keys, config_dir
+from tests.blender.rigs.work_folder import ENVIRONMENT, SHARED, new_work_folder
 
 WIDTH, HEIGHT = 1280, 800
-SHARED = "/kiss3d"
-"""Where the test's work folder appears inside."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +61,12 @@ class WindowRig:
         ``files`` are copied to ``/kiss3d/NAME`` inside. Screenshots (PNG) and Blender's output (``blender.log``) are
         kept in ``screenshots``. Everything ends with the context, whatever state it is in.
         """
-        work = Path(tempfile.mkdtemp(prefix="kiss3d-window-"))
+        work = new_work_folder()
         screenshots.mkdir(parents=True, exist_ok=True)
-        for name in ("home", "resources", "questions", "inside"):
-            (work / name).mkdir()
-        shutil.copytree(INSIDE, work / "inside", dirs_exist_ok=True)
+        (work / "questions").mkdir()
         (work / "script.py").write_text(script, encoding="utf-8")
         for name, source in (files or {}).items():
             shutil.copy(source, work / name)
-        # The keys of the tests' scripted backends.
-        backend_keys()
-        shutil.copytree(config_dir(), work / "config")
         setup: dict[str, str] = {"extension_id": extension_id}
         if zip is not None:
             shutil.copy(zip, work / zip.name)
@@ -118,14 +108,7 @@ class Window:
         self._log = screenshots / "blender.log"
         self._enter = ["nsenter", f"--target={process_1}", "--mount", "--pid", "--root", "--wd", "--"]
         self._started = started
-        self._env = {
-            "PATH": SYSTEM_PATH,
-            "HOME": f"{SHARED}/home",
-            "BLENDER_USER_RESOURCES": f"{SHARED}/resources",
-            CONFIG_DIR_VARIABLE: f"{SHARED}/config",
-            "LIBGL_ALWAYS_SOFTWARE": "1",
-            "LC_ALL": "C.UTF-8",
-        }
+        self._env = ENVIRONMENT | {"LIBGL_ALWAYS_SOFTWARE": "1"}
         self._env["DISPLAY"] = f":{self._start_screen()}"
         geometry = ["--window-geometry", "0", "0", str(WIDTH), str(HEIGHT)]
         command = ["blender", "--factory-startup", "-noaudio", *geometry, "--python-exit-code", "3"]

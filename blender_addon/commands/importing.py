@@ -1,0 +1,45 @@
+"""``import``: finished jobs of a backend into one .blend or into a folder of files; what is there already stays."""
+
+from __future__ import annotations
+
+import sys
+
+from kiss3d_protocol.batch.manifest import Manifest
+from kiss3d_protocol.messages import MAX_LISTED_JOBS
+
+from .. import blender_session
+from ..translations.errors import told
+from ..waiting import wait_for_jobs, wait_until_connected
+from . import outputs
+from .backend import chosen_backend
+from .conclusion import conclude
+from .display import Display
+from .items import Item, items_of_jobs
+from .options import ImportOptions
+from .parser import JOBS_AT_ONCE
+from .runner import Output, Runner
+from .selection import jobs_by_id, newest_jobs
+
+
+def run_import(options: ImportOptions) -> None:
+    """Imports what is not there yet. Raises :class:`JobUnknown` or :class:`JobWithoutResult` for an id before anything
+    is imported, and :class:`BatchIncomplete` when some have not come."""
+    monitor, backend = blender_session.monitor(), chosen_backend(options.connect)
+    there = wait_for_jobs(monitor, wait_until_connected(monitor, backend), MAX_LISTED_JOBS)
+    jobs = jobs_by_id(there, options.ids) if options.ids else newest_jobs(there, options.since, options.last)
+    with Manifest(outputs.manifest_of(options.output)) as manifest:
+        output = outputs.begin(options.output)
+        taken = {entry.name: entry.job for entry in manifest.entries.values()}
+        items = items_of_jobs(jobs, taken, options.output.size)
+        todo = [item for item in items if not _is_there(item, manifest, output)]
+        output.lay_out([item.name for item in todo])
+        with Display(sys.stderr, len(items), len(items) - len(todo), told=told) as display:
+            if not items:
+                display.note("There is no finished job to import")
+            Runner(monitor, backend, manifest, output, display, jobs=JOBS_AT_ONCE).run(todo)
+    conclude(items, manifest, options.output.path, done="imported", as_json=options.as_json)
+
+
+def _is_there(item: Item, manifest: Manifest, output: Output) -> bool:
+    entry = manifest.entries.get(item.name)
+    return entry is not None and entry.job == item.job and entry.state == "finished" and output.has(entry)
