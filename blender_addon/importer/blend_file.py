@@ -42,9 +42,15 @@ def save_alone(path: Path, collection: bpy.types.Collection) -> None:
 
     Raises :class:`OutputUnwritable`.
     """
-    scene = bpy.data.scenes.new(collection.name)
+    # A copy has the user's units, and Blender 5.2 crashes when it writes a scene that a script has made anew.
+    scene = bpy.context.scene.copy()
     try:
-        scene.collection.children.link(collection)
+        scene.name = collection.name
+        scene.kiss3d.history.clear()
+        for other in [one for one in scene.collection.children if one != collection]:
+            scene.collection.children.unlink(other)
+        for thing in list(scene.collection.objects):
+            scene.collection.objects.unlink(thing)
         _written(path, lambda: bpy.data.libraries.write(str(path), {scene}, fake_user=False))
     finally:
         bpy.data.scenes.remove(scene)

@@ -108,4 +108,4 @@ class KISS3D_OT_delete_job(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (KISS3D_OT_bring_back, KISS3D_OT_list_jobs)
+CLASSES = (KISS3D_OT_bring_back, KISS3D_OT_list_jobs, KISS3D_OT_delete_job)

@@ -80,7 +80,7 @@ class KISS3D_OT_pair(bpy.types.Operator):
             if not pairing.address.is_loopback and not bpy.app.online_access:
                 raise BackendUnreachable(
                     f"Blender is not allowed to use the network, so '{pairing.address}' cannot be reached.",
-                    "Turn on 'Allow Online Access' in Preferences > System.",
+                    "Turn on 'Allow Online Access' in Preferences > System, or start Blender with --online-mode.",
                 )
         except Kiss3DError as error:
             blender_session.show(error)

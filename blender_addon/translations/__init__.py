@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from . import pt_br, pt_br_errors
+from . import pt_br, pt_br_commands, pt_br_errors
 
 OWN_CONTEXT = "Kiss3D"
 """For words that Blender itself has with another meaning: in the common context, its own translation would be taken."""
@@ -20,7 +20,8 @@ def tr(message: str, **values: object) -> str:
 
 
 def register() -> None:
-    words = pt_br.WORDS | pt_br_errors.MESSAGES | pt_br_errors.REMEDIES | pt_br_errors.MEANINGS
+    words = pt_br.WORDS | pt_br_errors.REMEDIES | pt_br_errors.MEANINGS
+    words |= pt_br_errors.MESSAGES | pt_br_commands.MESSAGES
     table = {(context, english): said for english, said in words.items() for context in CONTEXTS}
     bpy.app.translations.register(__package__, {"pt_BR": table})
 

@@ -13,7 +13,7 @@ import bpy
 
 from kiss3d_protocol.errors import Kiss3DError
 
-from . import pt_br_errors, tr
+from . import pt_br_commands, pt_br_errors, tr
 
 
 def in_words(error: Kiss3DError) -> tuple[str, str]:
@@ -42,7 +42,7 @@ def _in_language(sentence: str, locale: str) -> str:
 
 
 def _by_template(text: str) -> str:
-    for template in pt_br_errors.MESSAGES:
+    for template in (*pt_br_errors.MESSAGES, *pt_br_commands.MESSAGES):
         match = _pattern(template).fullmatch(text)
         if match:
             return tr(template).format(*match.groups())

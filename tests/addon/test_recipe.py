@@ -53,6 +53,6 @@ def test_a_recipe_that_somebody_spoilt_is_refused(spoilt: dict[str, Any]) -> Non
 
 def test_result_options() -> None:
     assert split_tags(" wood, chair ,,") == ("wood", "chair") and split_tags("") == ()
-    assert attrs.astuple(ResultOptions(4)) == (4, False, ())
+    assert attrs.astuple(ResultOptions(4)) == (4, False, (), "")
     with pytest.raises(ValueError, match="lods"):
         ResultOptions(5)

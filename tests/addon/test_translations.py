@@ -25,7 +25,7 @@ PROTOCOL = ROOT / "protocol" / "kiss3d_protocol"
 SOURCES = sorted(ADDON.rglob("*.py"))
 HEARD_HERE = (
     *("address", "diagnose", "framing", "inputs", "key_files", "pairing_string", "redeem", "servers"),
-    "transport/zeromq",
+    *("batch/manifest", "batch/rows", "transport/zeromq"),
 )
 """Modules of the protocol whose errors are raised on this side, and say what only they know."""
 
@@ -43,6 +43,7 @@ def load(name: str) -> ModuleType:
 
 WORDS: dict[str, str] = load("pt_br").WORDS
 ERRORS = load("pt_br_errors")
+MESSAGES: dict[str, str] = ERRORS.MESSAGES | load("pt_br_commands").MESSAGES
 
 
 def constants(node: ast.AST | None) -> Iterator[str]:
@@ -168,11 +169,11 @@ def test_no_word_is_translated_that_nobody_shows() -> None:
 
 
 def test_every_error_that_is_raised_on_this_side_has_its_portuguese() -> None:
-    assert sorted(raised() - set(ERRORS.MESSAGES) - set(ERRORS.REMEDIES)) == []
+    assert sorted(raised() - set(MESSAGES) - set(ERRORS.REMEDIES)) == []
 
 
 def test_no_error_is_translated_that_nobody_raises() -> None:
-    assert sorted(set(ERRORS.MESSAGES) - raised()) == []
+    assert sorted(set(MESSAGES) - raised()) == []
 
 
 def test_every_code_and_every_remedy_has_its_portuguese() -> None:
@@ -185,7 +186,7 @@ def test_stages_are_called_as_in_reports() -> None:
     assert {english: WORDS[english] for english in stage_titles()} == stage_titles()
 
 
-@pytest.mark.parametrize("table", [WORDS, ERRORS.MESSAGES, ERRORS.REMEDIES, ERRORS.MEANINGS])
+@pytest.mark.parametrize("table", [WORDS, MESSAGES, ERRORS.REMEDIES, ERRORS.MEANINGS])
 def test_translations_fill_in_the_same_places_and_end_alike(table: dict[str, str]) -> None:
     for english, portuguese in table.items():
         assert portuguese.strip(), english

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.blender.rigs.bpy_env import BpyEnv, bpy_versions, ensure_bpy_env
 from tests.blender.rigs.cache import RigUnavailable
+from tests.blender.rigs.headless import HeadlessRig, ensure_headless_rig
 from tests.blender.rigs.window import WindowRig, ensure_window_rig
 
 HERE = Path(__file__).parent
@@ -37,6 +38,8 @@ def _rigs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             wanted.setdefault(version, lambda version=version: ensure_bpy_env(version, scratch))
         if "window_rig" in getattr(item, "fixturenames", ()):
             wanted["window"] = ensure_window_rig
+        if "headless_rig" in getattr(item, "fixturenames", ()):
+            wanted["headless"] = ensure_headless_rig
     with ThreadPoolExecutor(max_workers=2) as pool:
         yield {name: pool.submit(set_up) for name, set_up in wanted.items()}
 
@@ -63,6 +66,12 @@ def bpy_env(request: pytest.FixtureRequest, _rigs: dict[str, Future[Any]]) -> Bp
 def window_rig(_rigs: dict[str, Future[Any]]) -> WindowRig:
     """Blender 5.2 with a window, on a screen in memory."""
     return _ready(_rigs, "window")
+
+
+@pytest.fixture(scope="session")
+def headless_rig(_rigs: dict[str, Future[Any]]) -> HeadlessRig:
+    """Blender 5.2 at a terminal."""
+    return _ready(_rigs, "headless")
 
 
 @pytest.fixture(scope="session")

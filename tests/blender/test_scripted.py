@@ -26,7 +26,10 @@ CHECKS = [
     node.name
     for path in (
         SCRIPT,
-        *(FOLDER / f"{name}.py" for name in ("scene_inputs", "scene_results", "job_list", "layout", "local_setup")),
+        *(
+            FOLDER / f"{name}.py"
+            for name in ("scene_inputs", "scene_results", "job_list", "layout", "local_setup", "commands")
+        ),
     )
     for node in ast.parse(path.read_text(encoding="utf-8")).body
     if isinstance(node, ast.FunctionDef) and node.name.startswith("check_")

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import bpy
+import commands
 import job_list
 import kiss3d_inside as inside
 import layout
@@ -36,8 +37,8 @@ from session import (
     raises,
     submit,
     use_scripted_backend,
-    world_positions,
 )
+from standing import world_positions
 
 # ---------------------------------------------------------------------------------------------- the result
 
@@ -722,4 +723,5 @@ run_checks(vars(scene_results))
 run_checks(vars(job_list))
 run_checks(vars(layout))
 run_checks(vars(local_setup))
+run_checks(vars(commands))
 inside.disable()

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 ZIP, ADDRESS, FOLDER = sys.argv[1], sys.argv[2], Path(sys.argv[3])
 
@@ -74,13 +73,6 @@ def raises(name, *words):
             assert word in str(error), f"'{word}' is not in: {error}"
     else:
         raise AssertionError(f"{name} was not raised")
-
-
-def world_positions(thing):
-    flat = np.empty(len(thing.data.vertices) * 3, np.float32)
-    thing.data.vertices.foreach_get("co", flat)
-    matrix = np.array(thing.matrix_basis)
-    return flat.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
 def use_scripted_backend():
