@@ -147,6 +147,17 @@ class Runner:
                 if target is not None:
                     self._output.drop(target)
                 self._failed(item, digest, "", error)
+            except BaseException:
+                # Ctrl-C, after the job was named and before it is one of those that run.
+                if target is not None:
+                    self._undo(target)
+                raise
+
+    def _undo(self, target: Any) -> None:
+        begun = self._monitor.jobs.get(target.job)
+        if begun is not None:
+            self._monitor.cancel(begun)
+        self._output.drop(target)
 
     def _job_of(self, item: Item, digest: str) -> tuple[str, bool]:
         """The job's id, and whether it is new.

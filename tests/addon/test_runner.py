@@ -198,6 +198,24 @@ def test_a_job_that_was_cancelled_with_its_run_is_made_anew(bench: Bench, folder
     assert run.states == {"a": "finished"} and run.entries["a"].job != first.job
 
 
+def test_ctrl_c_before_a_job_is_on_its_way_leaves_nothing(bench: Bench, folder: Path) -> None:
+    with ScriptedBackend() as backend:
+        run = Run(bench, backend.address, folder)
+        submit = bench.monitor.submit
+
+        def pressed(*arguments: Any, **more: Any) -> Job:
+            submit(*arguments, **more)
+            raise KeyboardInterrupt
+
+        bench.monitor.submit = pressed
+        with pytest.raises(KeyboardInterrupt):
+            run.run([item("a"), item("b")])
+        assert run.output.of("drop") == ["a"] and [job.state.name for job in bench.monitor.jobs.values()] == ["a"]
+        (job,) = bench.monitor.jobs.values()
+        bench.until(lambda: job.settled)
+        assert bench.scene.of(job) == []
+
+
 def test_a_full_queue_is_waited_for(bench: Bench, folder: Path) -> None:
     def full(job: ScriptedJob) -> Iterator[Step]:
         yield job.failed("job.queue_full", "The queue is full.")
