@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 from collections import Counter
@@ -15,31 +14,30 @@ from tests.architecture.source_tree import ROOT
 from tests.blender.rigs.headless import HeadlessRig
 from tests.blender.rigs.reports import read_report
 from tests.blender.rigs.work_folder import SHARED
+from tests.fakes.doc_blocks import PAGES, blocks_of
 from tests.fakes.meshes import sphere
 from tests.fakes.scripted_backend import Never, ScriptedBackend, ScriptedJob, Step
 
 from kiss3d_protocol.servers import Server, find_endpoint, save_server
 
-PAGE = (ROOT / "docs" / "scripting.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE = ROOT / "docs" / "scripting.md"
+BLOCKS = tuple(blocks_of(PAGE))
+COMMANDS = tuple(line for block in BLOCKS if block.language == "bash" for line in block.text.splitlines())
 CHECKS = Path(__file__).parent / "checks"
 
 
-def blocks() -> list[tuple[str, str, str]]:
-    """Language, file name and text of each."""
-    return BLOCK.findall(PAGE)
-
-
-def commands() -> list[str]:
-    return [line for language, _, text in blocks() if language == "bash" for line in text.splitlines()]
-
-
 def test_every_block_is_one_that_is_run() -> None:
-    assert PAGE.count("```") == 2 * len(blocks())
-    assert all(name or language == "bash" for language, name, _ in blocks()), "a file without a name is not run"
-    for _, name, _ in blocks():
-        assert not name or any(name in line for line in commands()), f"nothing runs {name}"
-    assert {shlex.split(line)[0] for line in commands()} == {"blender"}
+    assert PAGE.read_text(encoding="utf-8").count("```") == 2 * len(BLOCKS)
+    assert all(block.file or block.language == "bash" for block in BLOCKS), "a file without a name is not run"
+    for block in BLOCKS:
+        assert any(block.file in line for line in COMMANDS), f"nothing runs {block.file}"
+    assert {shlex.split(line)[0] for line in COMMANDS} == {"blender"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != PAGE], ids=lambda page: page.name)
+def test_commands_of_other_pages_are_on_this_one(page: Path) -> None:
+    lines = [line for block in blocks_of(page) for line in block.text.splitlines() if line.startswith("blender -")]
+    assert [line for line in lines if line not in COMMANDS] == []
 
 
 def forever(job: ScriptedJob) -> Iterator[Step]:
@@ -64,10 +62,10 @@ def test_page_works_as_printed(headless_rig: HeadlessRig, window_extension_zip: 
             broken = blender.home / "pictures" / "sets" / "stool.png"
             broken.parent.mkdir()
             broken.write_text("no picture", encoding="utf-8")
-            for _, name, text in blocks():
-                if name:
-                    (blender.home / name).write_text(text, encoding="utf-8")
-            for number, line in enumerate(commands()):
+            for block in BLOCKS:
+                if block.file:
+                    (blender.home / block.file).write_text(block.text, encoding="utf-8")
+            for number, line in enumerate(COMMANDS):
                 done = blender.run(shlex.split(line))
                 said = f"{line}\n{done.stdout}\n{done.stderr}"
                 assert done.returncode == (0 if number else 19), said

@@ -40,6 +40,7 @@ ELSEWHERE = {
     "sudo systemctl": "needs systemd",
     "nssm": "Windows",
     "jq": "a program of its own",
+    "blender --": "tests/blender/test_scripting_page.py",
 }
 """What cannot be run here, by how it begins, and why."""
 SHELLS = ("", "sh", "bash", "console")

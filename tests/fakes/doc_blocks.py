@@ -10,17 +10,19 @@ from attrs import frozen
 from tests.architecture.source_tree import ROOT
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCED = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _IN_LINE = re.compile(r"`([^`\n]+)`")
 
 
 @frozen
 class Block:
-    """``page``: relative to the repository. ``line``: where its text begins, from 1. ``language``: empty for shells."""
+    """``page``: relative to the repository. ``line``: where its text begins, from 1. ``language``: empty for shells.
+    ``file``: the name of the file that it shows, or empty."""
 
     page: str
     line: int
     language: str
+    file: str
     text: str
 
 
@@ -28,8 +30,8 @@ def blocks_of(page: Path) -> Iterator[Block]:
     """The fenced blocks of a page, from the top."""
     text = page.read_text(encoding="utf-8")
     for found in _FENCED.finditer(text):
-        line = text.count("\n", 0, found.start(2)) + 1
-        yield Block(page.relative_to(ROOT).as_posix(), line, found[1], found[2])
+        line = text.count("\n", 0, found.start(3)) + 1
+        yield Block(page.relative_to(ROOT).as_posix(), line, found[1], found[2] or "", found[3])
 
 
 def code_in_lines(page: Path) -> list[str]:
