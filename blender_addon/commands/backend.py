@@ -1,4 +1,4 @@
-"""Which backend a command uses, and whether that can do what is asked for."""
+"""The backend that a command uses, and whether that can do what is asked for."""
 
 from __future__ import annotations
 
@@ -8,14 +8,24 @@ import bpy
 
 from kiss3d_protocol.errors import PresetUnavailable, PresetUnknown
 
-from .. import preferences
-from ..connection import AddressTarget, BackendTarget, Connection
+from .. import blender_session, preferences
+from ..connection import AddressTarget, Connection
+from ..waiting import wait_until_connected
+from .display import Display
 
 
-def chosen_backend(connect: str | None) -> BackendTarget:
-    """``connect``: an address or the name of a backend that this computer was paired with; None for what the
-    preferences say."""
-    return preferences.get(bpy.context).backend_target() if connect is None else AddressTarget(connect)
+def connected(connect: str | None, display: Display) -> Connection:
+    """The connection to a backend, when it stands. ``connect``: an address or the name of a backend that this computer
+    was paired with; None for what the preferences say.
+
+    Raises a :class:`ConnectionFailed` or :class:`BackendError`.
+    """
+    backend = preferences.get(bpy.context).backend_target() if connect is None else AddressTarget(connect)
+    if isinstance(backend, AddressTarget):
+        display.note(f"Connecting to {backend.address}")
+    else:
+        display.note("Starting the backend")
+    return wait_until_connected(blender_session.monitor(), backend)
 
 
 def check_presets(connection: Connection, presets: Iterable[str]) -> None:

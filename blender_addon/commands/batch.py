@@ -10,9 +10,8 @@ from kiss3d_protocol.errors import BatchInvalid
 
 from .. import blender_session
 from ..translations.errors import told
-from ..waiting import wait_until_connected
 from . import outputs
-from .backend import check_presets, chosen_backend
+from .backend import check_presets, connected
 from .conclusion import conclude
 from .display import Display
 from .items import Item, items_of_rows
@@ -33,11 +32,12 @@ def run_batch(options: BatchOptions) -> None:
         output = outputs.begin(options.output)
         output.lay_out([item.name for item in items])
         todo = [item for item in items if not _is_done(item, manifest, output, options)]
-        with Display(sys.stderr, len(items), len(items) - len(todo), told=told) as display:
+        with Display(sys.stderr, told=told) as display:
+            display.expect(len(items), len(items) - len(todo))
             if todo:
-                monitor, backend = blender_session.monitor(), chosen_backend(options.connect)
-                connection = wait_until_connected(monitor, backend)
+                connection = connected(options.connect, display)
                 check_presets(connection, (item.params.preset for item in todo))
+                monitor, backend = blender_session.monitor(), connection.target
                 runner = Runner(
                     *(monitor, backend, manifest, output, display), jobs=options.jobs, fail_fast=options.fail_fast
                 )

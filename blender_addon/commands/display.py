@@ -19,14 +19,11 @@ REDRAW_SECONDS = 0.1
 
 
 class Display:
-    """A context manager. ``total``: results to make; ``done``: those that are there already. ``told`` puts an error
-    into words."""
+    """A context manager. ``told`` puts an error into words."""
 
     def __init__(
         self,
         stream: TextIO,
-        total: int,
-        done: int = 0,
         *,
         told: Callable[[Kiss3DError], str] = str,
         clock: Callable[[], float] = time.monotonic,
@@ -35,14 +32,12 @@ class Display:
         self._live = stream.isatty()
         self._told = told
         self._clock = clock
-        self._total, self._done = total, done
+        self._total = self._done = 0
         self._states: dict[str, JobState] = {}
         self._shown = ""
         self._drawn_at = -REDRAW_SECONDS
 
     def __enter__(self) -> Display:
-        if self._done:
-            self.note(f"{self._done} of {self._total} are there already")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,6 +48,12 @@ class Display:
         self._take_away()
         self._stream.write(plain(said) + "\n")
         self._stream.flush()
+
+    def expect(self, total: int, done: int = 0) -> None:
+        """There are ``total`` results to come, of which ``done`` are there already."""
+        self._total, self._done = total, done
+        if done:
+            self.note(f"{done} of {total} are there already")
 
     def show(self, state: JobState) -> None:
         """How a job stands now."""

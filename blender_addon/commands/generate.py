@@ -15,9 +15,9 @@ from ..importer.mesh_file import captured_from_file
 from ..job import Job
 from ..job_inputs import JobInputs, name_of_prompt
 from ..translations.errors import told
-from ..waiting import wait_until_connected, wait_until_settled
+from ..waiting import wait_until_settled
 from . import outputs
-from .backend import check_presets, chosen_backend
+from .backend import check_presets, connected
 from .display import Display
 from .options import GenerateOptions
 from .runner import watcher
@@ -27,17 +27,20 @@ def run_generate(options: GenerateOptions) -> None:
     """Raises what stands in the way: a :class:`Kiss3DError`."""
     inputs = _take(options)
     wanted = options.output
-    monitor, backend = blender_session.monitor(), chosen_backend(options.connect)
+    monitor = blender_session.monitor()
     # A .glb is the one file of a folder.
     place = wanted if wanted.is_one_blend else wanted.in_folder()
     output = outputs.begin(place)
     name = inputs.name if wanted.is_one_blend else wanted.path.stem
     output.lay_out([name])
-    with Display(sys.stderr, 1, told=told) as display:
-        check_presets(wait_until_connected(monitor, backend), [options.params.preset])
+    with Display(sys.stderr, told=told) as display:
+        display.expect(1)
+        connection = connected(options.connect, display)
+        check_presets(connection, [options.params.preset])
         target = output.target(new_job_id(), name, inputs.name)
         target.pictures = inputs.pictures
-        job = monitor.submit(backend, inputs, options.params, target, watcher(display, target), only_final=True)
+        watch = watcher(display, target)
+        job = monitor.submit(connection.target, inputs, options.params, target, watch, only_final=True)
         try:
             wait_until_settled(monitor, job)
         except BaseException:

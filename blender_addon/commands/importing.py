@@ -9,9 +9,9 @@ from kiss3d_protocol.messages import MAX_LISTED_JOBS
 
 from .. import blender_session
 from ..translations.errors import told
-from ..waiting import wait_for_jobs, wait_until_connected
+from ..waiting import wait_for_jobs
 from . import outputs
-from .backend import chosen_backend
+from .backend import connected
 from .conclusion import conclude
 from .display import Display
 from .items import Item, items_of_jobs
@@ -24,19 +24,21 @@ from .selection import jobs_by_id, newest_jobs
 def run_import(options: ImportOptions) -> None:
     """Imports what is not there yet. Raises :class:`JobUnknown` or :class:`JobWithoutResult` for an id before anything
     is imported, and :class:`BatchIncomplete` when some have not come."""
-    monitor, backend = blender_session.monitor(), chosen_backend(options.connect)
-    there = wait_for_jobs(monitor, wait_until_connected(monitor, backend), MAX_LISTED_JOBS)
-    jobs = jobs_by_id(there, options.ids) if options.ids else newest_jobs(there, options.since, options.last)
-    with Manifest(outputs.manifest_of(options.output)) as manifest:
-        output = outputs.begin(options.output)
-        taken = {entry.name: entry.job for entry in manifest.entries.values()}
-        items = items_of_jobs(jobs, taken, options.output.size)
-        todo = [item for item in items if not _is_there(item, manifest, output)]
-        output.lay_out([item.name for item in todo])
-        with Display(sys.stderr, len(items), len(items) - len(todo), told=told) as display:
-            if not items:
-                display.note("There is no finished job to import")
-            Runner(monitor, backend, manifest, output, display, jobs=JOBS_AT_ONCE).run(todo)
+    monitor = blender_session.monitor()
+    with Display(sys.stderr, told=told) as display:
+        connection = connected(options.connect, display)
+        there = wait_for_jobs(monitor, connection, MAX_LISTED_JOBS)
+        jobs = jobs_by_id(there, options.ids) if options.ids else newest_jobs(there, options.since, options.last)
+        if not jobs:
+            display.note("There is no finished job to import")
+        with Manifest(outputs.manifest_of(options.output)) as manifest:
+            output = outputs.begin(options.output)
+            taken = {entry.name: entry.job for entry in manifest.entries.values()}
+            items = items_of_jobs(jobs, taken, options.output.size)
+            todo = [item for item in items if not _is_there(item, manifest, output)]
+            output.lay_out([item.name for item in todo])
+            display.expect(len(items), len(items) - len(todo))
+            Runner(monitor, connection.target, manifest, output, display, jobs=JOBS_AT_ONCE).run(todo)
     conclude(items, manifest, options.output.path, done="imported", as_json=options.as_json)
 
 

@@ -239,9 +239,10 @@ class Runner:
         self._saved_at = self._clock()
 
     def _cancel(self) -> None:
-        """Ends what is with the backend; what ends meanwhile is asked for again by the next run."""
+        """Ends what is with the backend, and keeps what had ended by then."""
         for running in self._running:
-            self._monitor.cancel(running.job)
+            if not running.job.state.ended:
+                self._monitor.cancel(running.job)
         deadline = self._clock() + CANCEL_SECONDS
         while any(not one.job.settled for one in self._running) and self._clock() < deadline:
             if not self._monitor.poll():

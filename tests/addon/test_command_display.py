@@ -35,7 +35,8 @@ class Terminal(io.StringIO):
 def test_a_terminal_has_a_line_that_changes_and_one_for_each_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((60, 24)))
     terminal, now = Terminal(), 0.0
-    with Display(terminal, 3, 1, clock=lambda: now) as display:
+    with Display(terminal, clock=lambda: now) as display:
+        display.expect(3, 1)
         now = 1.0
         display.show(evolve(RUNNING, job="2", name="lamp", phase=Phase.QUEUED))
         now = 2.0
@@ -53,7 +54,8 @@ def test_a_terminal_has_a_line_that_changes_and_one_for_each_result(monkeypatch:
 
 def test_elsewhere_there_is_one_line_for_each_result_and_nothing_to_obey() -> None:
     stream = io.StringIO()
-    with Display(stream, 2, told=lambda error: f"told {error.message}") as display:
+    with Display(stream, told=lambda error: f"told {error.message}") as display:
+        display.expect(2)
         display.show(RUNNING)
         display.ended(DONE)
         failed = Entry(name="evil\x1b[2J", digest="", state="failed", job="2")

@@ -88,7 +88,8 @@ class Run:
         display: Display | None = None,
         **more: Any,
     ) -> None:
-        display = display or Display(self.said, len(items))
+        display = display or Display(self.said)
+        display.expect(len(items))
         with Manifest(self.folder / "manifest.jsonl") as manifest, display:
             for entry in before or ():
                 manifest.write(entry)
@@ -191,7 +192,7 @@ def test_a_job_that_was_cancelled_with_its_run_is_made_anew(bench: Bench, folder
     with ScriptedBackend({"a": lambda job: next(scripts)(job)}) as backend:
         run = Run(bench, backend.address, folder)
         with pytest.raises(KeyboardInterrupt):
-            run.run([item("a")], display=Interrupted(run.said, 1))
+            run.run([item("a")], display=Interrupted(run.said))
         first = run.entries["a"]
         assert first.state == "submitted" and backend.cancels == [first.job]
         run.run([item("a")])

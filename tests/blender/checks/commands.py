@@ -75,7 +75,7 @@ def check_batch_fills_one_blend():
     assert len(bpy.data.collections) == 6, "one for each and one for its levels, none for those that failed"
     assert len(bpy.data.objects) == 6 and len(bpy.data.meshes) == 3
 
-    # Where the preferences know no library, the file stands beside the .blend; without --resume nothing is added.
+    # Without --resume nothing is added to a batch.
     assert command(*line)[0] == 18
 
 
@@ -113,6 +113,23 @@ def check_batch_of_a_table_with_words():
     recipes = {name: thing["kiss3d"].to_dict() for name, thing in things.items()}
     assert {name: int(recipe["seed"]) for name, recipe in recipes.items()} == {"red": 2**32 - 1, "cup": 5}
     assert recipes["cup"]["prompt"] == "a tin cup" == things["cup"].asset_data.description
+
+
+def check_catalogue_is_that_of_the_library_around():
+    library = FOLDER / "library"
+    library.mkdir()
+    libraries = bpy.context.preferences.filepaths.asset_libraries
+    known = libraries.new(name="Ours", directory=str(library))
+    try:
+        folder = pictures("catalogued", "a.png")
+        blend = library / "rooms" / "room.blend"
+        assert command("batch", str(folder), "-o", str(blend), "--catalog", "Room")[0] == 0
+    finally:
+        libraries.remove(known)
+    (thing,) = opened(blend).values()
+    written = (library / "blender_assets.cats.txt").read_text(encoding="utf-8")
+    assert f"{thing.asset_data.catalog_id}:Room:" in written
+    assert not (blend.parent / "blender_assets.cats.txt").exists()
 
 
 def check_batch_into_a_file_each():
