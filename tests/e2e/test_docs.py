@@ -34,8 +34,14 @@ RECIPES = "tests.fakes.short_recipes:RECIPES"
 ELSEWHERE = {
     "python3 packaging/dev.py": "tests/e2e/test_readme.py, and the run that this test is part of",
     "sudo useradd": "changes the machine's users",
-    "sudo python3 -m venv /opt/kiss3d": "writes to /opt; packaging/dev.py does the same into .venv",
-    "sudo /opt/kiss3d/bin/pip install": "no registry has kiss3d yet; tests/e2e/test_wheels.py installs its wheel",
+    "sudo python3 packaging/setup_backend.py": "writes to /opt; tests/e2e/test_set_up.py does the same elsewhere",
+    "python3 packaging/setup_backend.py": "tests/e2e/test_set_up.py",
+    "python3 build/setup/kiss3d_setup.pyz": "tests/e2e/test_set_up.py",
+    ".venv/bin/python packaging/build_setup.py": "tests/e2e/test_set_up.py",
+    "py packaging": "Windows",
+    "docker": "no Docker here; tests/packaging/test_dockerfile.py reads the image's file",
+    "python3 -m pip download": "downloads all that is installed once more",
+    "PIP_NO_INDEX": "needs the downloads of the line before it",
     "sudo cp packaging/systemd": "needs systemd; tests/e2e/test_operations.py reads the unit",
     "sudo systemctl": "needs systemd",
     "nssm": "Windows",
@@ -44,7 +50,7 @@ ELSEWHERE = {
 }
 """What cannot be run here, by how it begins, and why."""
 SHELLS = ("", "sh", "bash", "console")
-AS_ITS_USER = "sudo -u kiss3d -H /opt/kiss3d/bin/"
+AS_ITS_USER = "sudo -u kiss3d -H /opt/kiss3d/env/bin/"
 REMARK = re.compile(r"\s{2,}\(.*\)$")
 
 
