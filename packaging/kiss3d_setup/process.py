@@ -88,8 +88,11 @@ def end_tree(process: subprocess.Popen[str]) -> None:
             continue
 
 
+ELSEWHERE = ("PYTHON", "__PYVENV", "VIRTUAL_ENV", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "UV_SYSTEM_PYTHON")
+"""Variables, by how they begin, that would let programs use another Python or install to another place."""
+
+
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables for programs of the set-up: without another Python's, with those of pip, uv and proxies."""
-    kept = {name: value for name, value in environment.items() if not name.upper().startswith(("PYTHON", "__PYVENV"))}
-    kept.pop("VIRTUAL_ENV", None)
-    return kept | {"PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    """The variables for programs of the set-up: all that say where packages come from, none that say where they go."""
+    kept = {name: value for name, value in environment.items() if not name.upper().startswith(ELSEWHERE)}
+    return kept | {"PIP_USER": "0", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}

@@ -330,6 +330,7 @@ def test_file_loaded_in_mid_job_and_places_to_look(
         ) as window,
     ):
         window.show_panel("Kiss3D")
+        set_up_in_the_panel(window)
         window.execute(f"{CHOSEN}.mode = 'LOCAL'; bpy.ops.kiss3d.connect()")
         assert window.evaluate(f"next(iter({SESSION}.monitor().connections.values())).view.link.value") == "failed"
         window.execute(
@@ -385,6 +386,47 @@ def test_file_loaded_in_mid_job_and_places_to_look(
         window.execute("bpy.ops.kiss3d.disconnect()")
         window.wait_until(f"not bpy.app.timers.is_registered({SESSION}._tick)")
         assert window.quit() == 0
+
+
+STAND_IN = """
+import json, sys
+
+def say(**event):
+    print(json.dumps(event), flush=True)
+
+say(event="progress", step="torch", title="", fraction=0.37, text="torch-2.13.0+cu130-cp313-manylinux_2_28_x86_64.whl")
+sys.stdin.read()
+sys.exit(46)
+"""
+
+
+def set_up_in_the_panel(window: Window) -> None:
+    """The progress of a set-up and its end by a click; and what the real one says where no Python suits it."""
+    process = "__import__('sys').modules['bl_ext.user_default.kiss3d.setup_process']"
+    view = f"{SESSION}.local_setup().view"
+    window.execute(
+        f"{CHOSEN}.mode = 'LOCAL'; bpy.context.preferences.system.use_online_access = True\n"
+        f"real = {process}.SETUP; {process}.SETUP = real.with_name('stand_in.py')\n"
+        f"{process}.SETUP.write_text({STAND_IN!r}); bpy.app.driver_namespace['real'] = real\n"
+        f"{SESSION}.redraw()"
+    )
+    window.settle()
+    window.screenshot("0-no-backend-yet")
+    window.click(*window.find_button("kiss3d.set_up"))
+    window.wait_until(f"{view}.step == 'torch'")
+    window.settle()
+    window.screenshot("0-set-up-runs")
+    window.click(*window.find_button("kiss3d.cancel_set_up"))
+    window.wait_until(f"not {view}.running")
+    assert window.evaluate(f"{view}.error is None and not {view}.done")
+
+    # Debian's Python is newer than those for which all packages have wheels, and there is no uv.
+    window.execute(f"{process}.SETUP = bpy.app.driver_namespace['real']; bpy.ops.kiss3d.set_up()")
+    window.wait_until(f"not {view}.running")
+    assert window.evaluate(f"{view}.error.code") == "setup.no_python"
+    window.settle()
+    window.screenshot("0-set-up-failed")
+    window.execute("bpy.context.preferences.system.use_online_access = False")
 
 
 IN_VIEW = """
