@@ -17,7 +17,7 @@ from .folder import SCRATCH, check_room, locked, mend, take_folder
 from .payload import Payload, find_payload, keep_only
 from .process import Interrupted, Stop, clean_environment
 from .progress import StepProgress, is_progress, overall
-from .pythons import Maker
+from .pythons import Maker, runs
 from .steps import Command, Step, plan_steps
 from .torch_builds import TorchBuild
 
@@ -76,7 +76,7 @@ def install(wish: Wish, say: Say, stop: Stop, payload: Callable[[Path], Payload]
 def undone(steps: Sequence[Step], kept: Installation) -> list[Step]:
     """The steps from the first on that is not done as it would be done now; the check is always among them."""
     for index, step in enumerate(steps):
-        lost = step.name == "environment" and not kept.python.exists()
+        lost = step.name == "environment" and not runs(kept.python)
         if lost or not step.stamp or kept.steps.get(step.name) != step.stamp:
             return list(steps[index:])
     return []

@@ -32,10 +32,14 @@ print(json.dumps({"version": sys.version_info[:2], "python": sys.executable}))
 
 @dataclass(frozen=True)
 class Maker:
-    """What makes the environment. ``uv``: the program that also installs, or None when venv and pip do."""
+    """What makes the environment. ``uv``: the program that also installs, or None when venv and pip do.
+
+    ``chosen``: whether a person has asked for this Python. If nobody has, an environment of another one will do.
+    """
 
     python: str
     uv: str | None = None
+    chosen: bool = False
 
 
 def find_maker(
@@ -58,11 +62,11 @@ def find_maker(
         raise SetupPythonMissing("uv was asked for, and is not on this machine.")
     if chosen is not None:
         if tool == "uv":
-            return Maker(chosen, uv)
+            return Maker(chosen, uv, chosen=True)
         found = works([chosen])
         if found is None:
             raise SetupPythonMissing(f"'{chosen}' is no Python 3.11 to 3.13 that can make an environment.")
-        return Maker(found)
+        return Maker(found, chosen=True)
     if tool == "uv":
         return Maker(FETCHED, uv)
     own = [sys.executable] if sys.executable else []
@@ -87,6 +91,16 @@ def usable_python(command: Sequence[str]) -> str | None:
         return str(Path(answer["python"])) if done.returncode == 0 and fits else None
     except (OSError, ValueError, KeyError, subprocess.TimeoutExpired):
         return None
+
+
+def runs(python: Path) -> bool:
+    """Whether an environment's Python still starts: on Windows it is there also when the one that made it is gone."""
+    try:
+        return (
+            subprocess.run([python, "-I", "-c", ""], capture_output=True, timeout=SECONDS, check=False).returncode == 0
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _candidates(which: Callable[[str], str | None]) -> Iterator[Sequence[str]]:

@@ -52,7 +52,7 @@ def plan_steps(folder: Path, maker: Maker, torch: TorchBuild, payload: Payload, 
         Step("check", "Checking", 0.1, (Command((python, "-m", "kiss3d_backend", "doctor", "--json")),)),
     ]
     # The folder belongs to it: an environment that was moved does not work any more. So does what makes it.
-    stamp = json.dumps([str(folder), maker.python, maker.uv is None])
+    stamp = json.dumps([str(folder), maker.python if maker.chosen else "", maker.uv is None])
     stamped: list[Step] = []
     for step in steps[:-1]:
         about = {"torch": torch.requirement, "packages": f"{payload.digest} {sorted(extras)}"}.get(step.name, "")

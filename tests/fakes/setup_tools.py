@@ -20,6 +20,8 @@ from pathlib import Path
 
 folder = Path({folder!r})
 words = sys.argv[1:]
+if "-c" in words:  # whether it starts at all
+    sys.exit(0)
 with (folder / "calls.jsonl").open("a") as calls:
     calls.write(json.dumps(words) + "\\n")
 if "venv" in words:

@@ -142,8 +142,14 @@ def test_what_is_missing_is_said() -> None:
 
 
 def test_a_chosen_python_is_taken() -> None:
-    assert find_maker("uv", "3.11", False, good(), machine("uv")) == Maker("3.11", "/bin/uv")
-    assert find_maker("auto", "/opt/p", False, good("p"), machine("uv")) == Maker("/opt/p")
+    assert find_maker("uv", "3.11", False, good(), machine("uv")) == Maker("3.11", "/bin/uv", chosen=True)
+    assert find_maker("auto", "/opt/p", False, good("p"), machine("uv")) == Maker("/opt/p", chosen=True)
+
+
+def test_a_python_that_nobody_chose_may_change(tmp_path: Path, payload: Payload) -> None:
+    """An upgrade of the system brings another one, and the environment that is there still does."""
+    one, other = (plan_steps(tmp_path, Maker(python), build_of("cpu"), payload, ()) for python in ("/p", "/q"))
+    assert [step.stamp for step in one] == [step.stamp for step in other]
 
 
 def test_a_python_is_tried_before_it_is_used(tmp_path: Path) -> None:
@@ -187,7 +193,7 @@ def test_steps_with_uv(tmp_path: Path, payload: Payload) -> None:
 
 def test_stamps_hang_together(tmp_path: Path, payload: Payload) -> None:
     def stamps(folder: Path, python: str, torch: str, *extras: str) -> list[str]:
-        return [step.stamp for step in plan_steps(folder, Maker(python), build_of(torch), payload, extras)]
+        return [step.stamp for step in plan_steps(folder, Maker(python, chosen=True), build_of(torch), payload, extras)]
 
     first = stamps(tmp_path, "/p", "cpu", "gpu")
     assert first == stamps(tmp_path, "/p", "cpu", "gpu") and first[-1] == "" and len(set(first)) == 4

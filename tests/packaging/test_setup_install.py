@@ -153,12 +153,14 @@ def test_an_upgrade_without_room_leaves_what_is_there(bench: SetupBench, monkeyp
     assert found is not None and found.usable and found.version == "1.0.0"
 
 
-@pytest.mark.parametrize("lost", ["other torch", "the environment"])
+@pytest.mark.parametrize("lost", ["other torch", "the environment", "its Python"])
 def test_what_a_step_depends_on_makes_it_and_all_after_it_again(bench: SetupBench, lost: str) -> None:
     bench.install()
     bench.python.forget()
     if lost == "other torch":
         bench.torch = build_of("cu126")
+    elif lost == "its Python":
+        (bench.folder / "env" / "bin" / "python").write_text("#!/no/such/python\n", encoding="utf-8")
     else:
         shutil.rmtree(bench.folder / "env")
     bench.install()
