@@ -135,8 +135,10 @@ def print_words() -> Say:
                 for finding in event["findings"]:
                     if finding["verdict"] != "ok":
                         print(f"{finding['subject']}: {finding['text']} {finding['remedy']}".rstrip())
-                print(f"Done. Start it with: {event['python']} -m kiss3d_backend serve")
-                print("Get the models of a preset with: ... -m kiss3d_backend models pull fast", flush=True)
+                program = Path(event["python"]).with_name("kiss3d")
+                print(f"Done. It is started with:\n    {program} serve")
+                print("The draft preset is ready; the others need model files, for example:")
+                print(f"    {program} models pull fast", flush=True)
             case "error":
                 print(f"{event['message']} {event['remedy']}".strip(), file=sys.stderr, flush=True)
             case "removed":

@@ -40,7 +40,8 @@ def locked(folder: Path) -> Iterator[int]:
     Gives the descriptor of the lock. A program that inherits it keeps the folder locked, also when the set-up itself
     was killed: two pips in one environment would spoil it.
     """
-    with (folder / LOCK).open("r+b") as file:
+    with (folder / LOCK).open("a+b") as file:
+        file.seek(0)
         try:
             if sys.platform == "win32":
                 import msvcrt
