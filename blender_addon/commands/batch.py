@@ -29,7 +29,7 @@ def run_batch(options: BatchOptions) -> None:
                 f"'{options.output.path}' has a batch already.",
                 "Add --resume to go on with it, or choose another output.",
             )
-        output = outputs.begin(options.output)
+        output = outputs.begin(options.output, manifest.entries)
         output.lay_out([item.name for item in items])
         todo = [item for item in items if not _is_done(item, manifest, output, options)]
         with Display(sys.stderr, told=told) as display:
@@ -42,7 +42,7 @@ def run_batch(options: BatchOptions) -> None:
                     *(monitor, backend, manifest, output, display), jobs=options.jobs, fail_fast=options.fail_fast
                 )
                 runner.run(todo)
-    conclude(items, manifest, options.output.path, done="made", as_json=options.as_json)
+    conclude(items, manifest, options.output.path, done="made", remedy=None, as_json=options.as_json)
 
 
 def _is_done(item: Item, manifest: Manifest, output: Output, options: BatchOptions) -> bool:

@@ -12,7 +12,9 @@ from kiss3d_protocol.errors import BatchIncomplete
 from .items import Item
 
 
-def conclude(items: Sequence[Item], manifest: Manifest, output: Path, *, done: str, as_json: bool) -> None:
+def conclude(
+    items: Sequence[Item], manifest: Manifest, output: Path, *, done: str, remedy: str | None, as_json: bool
+) -> None:
     """Says it on stdout; ``done``: what was done with each. Raises :class:`BatchIncomplete` when one has no result."""
     entries = [manifest.entries[item.name] for item in items]
     failed = [entry for entry in entries if entry.state != "finished"]
@@ -30,4 +32,6 @@ def conclude(items: Sequence[Item], manifest: Manifest, output: Path, *, done: s
         print(f"{output}: {made} of {len(entries)} {done}; see {manifest.path}", flush=True)
     if failed:
         first = failed[0].error.get("message", "")
-        raise BatchIncomplete(f"{len(failed)} of {len(entries)} have no result, first '{failed[0].name}': {first}")
+        raise BatchIncomplete(
+            f"{len(failed)} of {len(entries)} have no result, first '{failed[0].name}': {first}", remedy
+        )

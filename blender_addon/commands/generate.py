@@ -30,7 +30,7 @@ def run_generate(options: GenerateOptions) -> None:
     monitor = blender_session.monitor()
     # A .glb is the one file of a folder.
     place = wanted if wanted.is_one_blend else wanted.in_folder()
-    output = outputs.begin(place)
+    output = outputs.begin(place, {})
     name = inputs.name if wanted.is_one_blend else wanted.path.stem
     output.lay_out([name])
     with Display(sys.stderr, told=told) as display:

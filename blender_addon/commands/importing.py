@@ -32,14 +32,15 @@ def run_import(options: ImportOptions) -> None:
         if not jobs:
             display.note("There is no finished job to import")
         with Manifest(outputs.manifest_of(options.output)) as manifest:
-            output = outputs.begin(options.output)
+            output = outputs.begin(options.output, manifest.entries)
             taken = {entry.name: entry.job for entry in manifest.entries.values()}
             items = items_of_jobs(jobs, taken, options.output.size)
             todo = [item for item in items if not _is_there(item, manifest, output)]
             output.lay_out([item.name for item in todo])
             display.expect(len(items), len(items) - len(todo))
             Runner(monitor, connection.target, manifest, output, display, jobs=JOBS_AT_ONCE).run(todo)
-    conclude(items, manifest, options.output.path, done="imported", as_json=options.as_json)
+    remedy = "Run the same line again: what is there already is not imported twice."
+    conclude(items, manifest, options.output.path, done="imported", remedy=remedy, as_json=options.as_json)
 
 
 def _is_there(item: Item, manifest: Manifest, output: Output) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import evolve
 
-from kiss3d_protocol.batch.manifest import MANIFEST
+from kiss3d_protocol.batch.manifest import MANIFEST, Entry
 from kiss3d_protocol.errors import OutputUnwritable
 
 from ..importer.blend_file import library_of
@@ -17,13 +18,15 @@ from ..importer.result_options import ResultOptions
 from .options import OutputOptions
 
 
-def begin(options: OutputOptions) -> OneBlend | EachFile:
-    """The output, with which Blender has the file open that it needs. Raises :class:`OutputUnwritable`, or
-    :class:`ParamsInvalid` for a catalogue that cannot be."""
+def begin(options: OutputOptions, known: Mapping[str, Entry]) -> OneBlend | EachFile:
+    """The output, with which Blender has the file open that it needs. ``known``: what the manifest tells.
+
+    Raises :class:`OutputUnwritable`, or :class:`ParamsInvalid` for a catalogue that cannot be.
+    """
     make_folder(options)
     if options.is_one_blend:
         return OneBlend(options.path, options.size, _result(options, options.path.parent), options.columns)
-    return EachFile(options.path, options.format, options.size, _result(options, options.path))
+    return EachFile(options.path, options.format, options.size, _result(options, options.path), known)
 
 
 def manifest_of(options: OutputOptions) -> Path:

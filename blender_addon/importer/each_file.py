@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import bpy
 
 from kiss3d_protocol.batch.manifest import Entry
-from kiss3d_protocol.errors import JobUnknown
+from kiss3d_protocol.errors import JobUnknown, OutputUnwritable
 
 from ..job import Job
 from . import blend_file, place
@@ -21,12 +21,18 @@ from .target import Target
 
 class EachFile:
     """An output (see ``Output`` in commands/runner.py): ``folder/NAME.FORMAT`` for the result NAME. Each leaves Blender
-    again when it is written, so that a thousand of them need no more memory than one."""
+    again when it is written, so that a thousand of them need no more memory than one.
+
+    ``known``: what the folder's manifest tells. A .blend that no job of it has made is left alone.
+    """
 
     save_seconds = 0.0
 
-    def __init__(self, folder: Path, format: str, size: float, options: ResultOptions) -> None:
+    def __init__(
+        self, folder: Path, format: str, size: float, options: ResultOptions, known: Mapping[str, Entry]
+    ) -> None:
         self._folder, self._format, self._size, self._options = folder, format, size, options
+        self._known = known
         blend_file.begin_empty()
 
     def has(self, entry: Entry) -> bool:
@@ -36,6 +42,9 @@ class EachFile:
         """Each stands on the origin of its own file."""
 
     def target(self, job: str, name: str, title: str) -> Target:
+        file, entry = self._folder / self._file_of(name), self._known.get(name)
+        if self._format == "blend" and file.exists() and not (entry is not None and entry.job):
+            raise OutputUnwritable(f"'{file}' is there already, and is not of this batch.")
         return new_target(job, name, title, self._size, self._options)
 
     def keep(self, name: str, job: Job) -> Kept:

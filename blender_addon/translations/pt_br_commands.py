@@ -43,7 +43,11 @@ MESSAGES = {
     "The backend has {} whose id begins with '{}'.": "O backend tem {} com identidade que começa com '{}'.",
     "The job '{}' is not finished, but {}.": "O trabalho '{}' não está terminado, e sim {}.",
     "The job was cancelled.": "O trabalho foi cancelado.",
+    "'{}' is there already, and is not of this batch.": "'{}' já está lá e não é deste lote.",
     # Batches.
+    "Run the same line again: what is there already is not imported twice.": (
+        "Execute a mesma linha de novo: o que já está lá não é importado duas vezes."
+    ),
     "'{}' has a batch already.": "'{}' já tem um lote.",
     "Add --resume to go on with it, or choose another output.": (
         "Acrescente --resume para continuá-lo, ou escolha outra saída."

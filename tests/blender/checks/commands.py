@@ -150,15 +150,23 @@ def check_batch_into_a_file_each():
         assert_stands(thing, 0, 0)
         assert_recipe(thing, entries[row])
 
+    # A .blend that is somebody's work is not written over, also when it is tried again.
+    pictures("each", "theirs.png")
+    (out / "theirs.blend").write_bytes(b"their work")
+    for again in ("--resume", "--retry-failed"):
+        assert command(*line, "--format", "blend", again)[0] == 19
+        assert manifest(out / "manifest.jsonl")["theirs"]["error"]["code"] == "output.unwritable"
+    assert (out / "theirs.blend").read_bytes() == b"their work"
+    (folder / "theirs.png").unlink()
+
     # The same batch as GLBs is another result of the same jobs.
     if not EXPORTS_GLB:
         return
     new_file()
     assert command(*line, "--resume")[0] == 0 and data_counts() == empty
     assert not list(out.rglob(".*.glb")), "a file that is half written"
-    assert {name: entry["job"] for name, entry in manifest(out / "manifest.jsonl").items()} == {
-        name: entry["job"] for name, entry in entries.items()
-    }
+    latest = manifest(out / "manifest.jsonl")
+    assert all(latest[name]["job"] == entry["job"] for name, entry in entries.items())
     bpy.ops.import_scene.gltf(filepath=str(out / "more" / "b.glb"))
     (thing,) = bpy.context.scene.objects
     assert thing.name == "b" and thing["kiss3d"]["job"] == entries["more/b"]["job"]
