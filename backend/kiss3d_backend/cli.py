@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -205,6 +205,12 @@ def serve(
     print_log: Annotated[
         bool, typer.Option(envvar="KISS3D_PRINT_LOG", help="Print the log on standard error, with --json too.")
     ] = False,
+    executor: Annotated[
+        Literal["local", "ray"], typer.Option(help="Where jobs run: on this machine, or on those of a Ray cluster.")
+    ] = "local",
+    ray_address: Annotated[
+        str, typer.Option(metavar="HOST:PORT|auto", help="The cluster; auto is the one that this machine is part of.")
+    ] = "auto",
     recipes: Annotated[
         str, typer.Option(metavar="MODULE:NAME", envvar="KISS3D_RECIPES", hidden=True)
     ] = DEFAULT_RECIPES,
@@ -225,6 +231,7 @@ def serve(
         grace=grace,
         metrics=metrics,
         print_log=print_log,
+        ray_address=ray_address if executor == "ray" else None,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -73,6 +74,22 @@ def log_to_broker(pipe: TextIO) -> JsonLines:
     lines = JsonLines()
     _add(logging.StreamHandler(pipe), lines)
     return lines
+
+
+def log_to(send: Callable[[str], None]) -> JsonLines:
+    """As :func:`log_to_broker`, where the broker is not at the other end of a pipe."""
+    lines = JsonLines()
+    _add(_Sender(send), lines)
+    return lines
+
+
+class _Sender(logging.Handler):
+    def __init__(self, send: Callable[[str], None]) -> None:
+        super().__init__()
+        self._send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._send(self.format(record))
 
 
 def relay(line: str, process: int, job: str | None) -> str:

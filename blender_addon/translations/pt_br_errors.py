@@ -292,6 +292,8 @@ MEANINGS = {
     "backend.data_directory": "A pasta de dados não pode ser usada.",
     "backend.part_missing": "Falta uma parte do backend.",
     "backend.memory_too_small": "A memória é pequena demais para esta predefinição.",
+    "backend.cluster_unreachable": "O cluster Ray não responde.",
+    "backend.no_workers": "Nenhuma máquina do cluster Ray tem uma placa de vídeo livre para trabalhos.",
     "setup.no_python": "Não há um Python adequado neste computador.",
     "setup.folder": "Esta pasta não pode ser usada para o backend.",
     "setup.no_room": "Falta espaço no disco para o backend.",
@@ -476,6 +478,12 @@ REMEDIES = {
     ),
     "Install it into the backend's environment: pip install 'kiss3d[gpu]'.": (
         "Instale no ambiente do backend: pip install 'kiss3d[gpu]'."
+    ),
+    "Start Ray on this machine ('ray start', with --head or --address), and check --ray-address.": (
+        "Inicie o Ray nesta máquina ('ray start', com --head ou --address), e confira --ray-address."
+    ),
+    "Start Ray on a machine that has one; one without may say 'ray start --num-gpus 1'.": (
+        "Inicie o Ray em uma máquina que tenha uma; uma sem placa pode usar 'ray start --num-gpus 1'."
     ),
     "Choose a lighter preset, raise --vram-budget, or close other programs that use the graphics card.": (
         "Escolha uma predefinição mais leve, aumente --vram-budget, ou feche outros programas que usam a "

@@ -68,7 +68,9 @@
     │   ├── DataDirectoryUnusable       backend.data_directory
     │   ├── DiskFull                    backend.disk_full
     │   ├── EnginePartMissing           backend.part_missing
-    │   └── MemoryTooSmall              backend.memory_too_small
+    │   ├── MemoryTooSmall              backend.memory_too_small
+    │   ├── ClusterUnreachable          backend.cluster_unreachable
+    │   └── NoWorkers                   backend.no_workers
     ├── SetupError
     │   ├── SetupPythonMissing          setup.no_python
     │   ├── SetupFolderForeign          setup.folder
@@ -542,6 +544,18 @@ class SetupCancelled(SetupError):
     code = "setup.cancelled"
     exit_code = 46
     default_remedy = "Start the set-up again: it goes on where it stopped."
+
+
+class ClusterUnreachable(BackendError):
+    code = "backend.cluster_unreachable"
+    exit_code = 79
+    default_remedy = "Start Ray on this machine ('ray start', with --head or --address), and check --ray-address."
+
+
+class NoWorkers(BackendError):
+    code = "backend.no_workers"
+    exit_code = 87
+    default_remedy = "Start Ray on a machine that has one; one without may say 'ray start --num-gpus 1'."
 
 
 class MeshError(Kiss3DError):

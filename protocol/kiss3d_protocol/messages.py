@@ -138,6 +138,20 @@ class Connection:
     seconds: float = field(validator=amount)
 
 
+@frozen
+class WorkerStatus:
+    """One worker of a backend. ``name``: of its place, for people. ``device``: what jobs run on there, None while it
+    has not said so. ``memory``: bytes of its process that are resident. ``networks``: those that it has loaded.
+    ``job``: the one that runs there, None also when it is not the asking client's business."""
+
+    name: str = field(validator=name_text)
+    condition: WorkerCondition
+    device: Device | None = None
+    memory: int = field(default=0, validator=not_negative)
+    networks: tuple[str, ...] = ()
+    job: str | None = field(default=None, validator=validators.optional(job_text))
+
+
 # ---------------------------------------------------------------------------------------------- client
 
 
@@ -272,8 +286,9 @@ class Status:
     """The answer to :class:`GetStatus`: how the backend is.
 
     Of jobs and connections everybody is told how many there are. ``jobs`` are the unfinished ones that are the asking
-    client's business, the running one first; ``connections`` are told to admins. Memory and disk space in bytes:
+    client's business, the running ones first; ``connections`` are told to admins. Memory and disk space in bytes:
     ``memory`` of all the backend's processes, ``disk_used`` by its data directory, None while that is being counted.
+    ``worker``: what the busiest of the ``workers`` does.
     """
 
     server: str = field(validator=name_text)
@@ -291,6 +306,7 @@ class Status:
     problems: tuple[WarningNote, ...]
     jobs: tuple[JobSummary, ...]
     connections: tuple[Connection, ...]
+    workers: tuple[WorkerStatus, ...] = ()
 
 
 @frozen(kw_only=True)

@@ -1,7 +1,7 @@
 """The version of the wire (SPEC.md), which is not the version of any package."""
 
 PROTOCOL_MAJOR = 1
-PROTOCOL_MINOR = 3
+PROTOCOL_MINOR = 4
 PROTOCOL_VERSION = f"{PROTOCOL_MAJOR}.{PROTOCOL_MINOR}"
 
 DEFAULT_PORT = 47800

@@ -20,10 +20,11 @@ from kiss3d_backend.commands import status as command
 from kiss3d_backend.config import DataDir
 from kiss3d_backend.executor.affinity import SlotState
 from kiss3d_backend.jobs.book import JobBook
+from kiss3d_backend.worker.messages import WorkerAlive
 from kiss3d_backend.worker.supervisor import WorkerState
 from kiss3d_protocol.errors import BackendStartFailed
 from kiss3d_protocol.framing import encode
-from kiss3d_protocol.messages import Connection, Status
+from kiss3d_protocol.messages import Connection, Device, Status, WorkerStatus
 
 INSTANCE = "9d6b8a44-7a0c-4f0e-8f57-ba9876543210"
 ANNA, BEN = ClientIdentity("id-a", "anna"), ClientIdentity("id-b", "ben")
@@ -61,6 +62,31 @@ def test_jobs_are_counted_for_all_and_named_to_their_own(desk: Desk, book: JobBo
     assert to_owner.problems == () and to_owner.worker == "idle"
 
 
+def test_workers_are_told_and_whose_jobs_they_do_to_their_own(desk: Desk, book: JobBook, make_submit: Any) -> None:
+    submits = [make_submit() for _ in range(2)]
+    for (submit, blob), owner in zip(submits, (ANNA, BEN), strict=True):
+        book.submit(submit, [blob], owner)
+        book.take_next()
+    device = Device("cuda", "a card", 24, 20, 64, 32)
+    desk.workers = [
+        SlotState("box/1/0", WorkerState.BUSY, submits[0][0].job, frozenset({"lrm", "cut"}), WorkerAlive(device, 7)),
+        SlotState("box/2/0", WorkerState.BUSY, submits[1][0].job),
+        SlotState("box/3/0", WorkerState.STARTING),
+    ]
+    to_anna, to_owner = desk.desk.status(ANNA), desk.desk.status(OWNER)
+    assert to_anna.workers == (
+        WorkerStatus("box/1/0", "busy", device, 7, ("cut", "lrm"), submits[0][0].job),
+        WorkerStatus("box/2/0", "busy"),
+        WorkerStatus("box/3/0", "starting"),
+    )
+    assert [worker.job for worker in to_owner.workers] == [submits[0][0].job, submits[1][0].job, None]
+    assert to_anna.worker == "busy" and to_anna.memory > 7
+    desk.workers = desk.workers[2:]
+    assert desk.desk.status(OWNER).worker == "starting"
+    desk.workers = []
+    assert desk.desk.status(OWNER).worker == "stopped"
+
+
 def test_it_fits_into_a_message_whatever_the_others_are_called(desk: Desk, book: JobBook, make_submit: Any) -> None:
     for number in range(120):
         submit, blob = make_submit()
@@ -68,8 +94,14 @@ def test_it_fits_into_a_message_whatever_the_others_are_called(desk: Desk, book:
     for number in range(300):
         owner = ClientIdentity(f"id-{number}", "x" * 64)
         desk.sessions.open(b"%d" % number, "\U0001f3fa" * 256, 0.0, key="k", owner=owner)
+    device = Device("cuda", "\U0001f3fa" * 256, 2**40, 2**40, 2**40, 2**40)
+    desk.workers = [
+        SlotState("\U0001f3fa" * 90, WorkerState.IDLE, None, frozenset(f"{n} transformer" for n in range(30)), alive)
+        for alive in [WorkerAlive(device, 2**40)] * 80
+    ]
     status = desk.desk.status(OWNER)
     assert (status.waiting, len(status.jobs), status.clients, len(status.connections)) == (120, 100, 300, 256)
+    assert len(status.workers) == 64
     encode(status)
 
 

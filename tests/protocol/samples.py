@@ -43,6 +43,7 @@ from kiss3d_protocol.messages import (
     WarningNote,
     WarningRaised,
     Welcome,
+    WorkerStatus,
 )
 from kiss3d_protocol.models import (
     CancelPull,
@@ -202,6 +203,7 @@ def status(jobs: tuple[JobSummary, ...] = ()) -> Status:
         problems=(WarningNote("backend.disk_low", "The disk is nearly full.", "Free some."),),
         jobs=jobs,
         connections=(Connection("anna", "blender/0.1.0", 12.5),),
+        workers=(WorkerStatus("gpu-box/5f0c1a2b/0", "busy", welcome().device, 2**31, ("lrm",), JOB),),
     )
 
 

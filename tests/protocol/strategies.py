@@ -97,6 +97,18 @@ statuses = st.builds(
     problems=st.lists(notes, max_size=2).map(tuple),
     jobs=st.lists(summaries, max_size=2).map(tuple),
     connections=st.lists(st.builds(m.Connection, names, names, seconds), max_size=2).map(tuple),
+    workers=st.lists(
+        st.builds(
+            m.WorkerStatus,
+            names,
+            st.sampled_from(["stopped", "starting", "idle", "busy"]),
+            st.none() | devices,
+            counts,
+            st.lists(names, max_size=2).map(tuple),
+            st.none() | jobs,
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 welcomes = st.builds(
     m.Welcome,

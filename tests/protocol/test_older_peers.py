@@ -17,7 +17,7 @@ from kiss3d_protocol.version import minor_of
 CLIENT_TAGS = {TAGS[cls] for cls in ClientMessage.__args__}
 OLD = {
     (version, tag): frames
-    for version in ("1_0", "1_2")
+    for version in ("1_0", "1_2", "1_3")
     for tag, frames in golden_frames(Path(__file__).with_name(f"golden_frames_{version}.txt")).items()
 }
 """The golden frames of older versions by version and type, as they were released. They never change."""

@@ -36,6 +36,7 @@ PARTS: dict[str, type] = {
     "stage": messages.StageTime,
     "note": messages.WarningNote,
     "connection": messages.Connection,
+    "worker": messages.WorkerStatus,
     "image": payloads.ImageRef,
     "array": payloads.ArrayRef,
     "file": payloads.FileRef,

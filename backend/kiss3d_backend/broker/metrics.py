@@ -57,9 +57,9 @@ class Metrics:
             "kiss3d_uptime_seconds": ("Since the start of the backend.", status.uptime_seconds),
             "kiss3d_healthy": ("1 when it has no problems.", float(not status.problems)),
             "kiss3d_stopping": ("1 when it has been told to stop.", float(status.stopping)),
-            "kiss3d_worker_up": ("1 when the worker takes or does jobs.", float(status.worker in ("idle", "busy"))),
+            "kiss3d_worker_up": ("1 when a worker takes or does jobs.", float(status.worker in ("idle", "busy"))),
             "kiss3d_connections": ("Connections of clients.", float(status.clients)),
-            "kiss3d_memory_bytes": ("Resident memory of the broker and the worker.", float(status.memory)),
+            "kiss3d_memory_bytes": ("Resident memory of the broker and the workers.", float(status.memory)),
             "kiss3d_ram_free_bytes": ("Of the machine.", float(device.ram_free)),
             "kiss3d_vram_total_bytes": ("Of the graphics card.", device.vram_total),
             "kiss3d_vram_free_bytes": ("Of the graphics card.", device.vram_free),
@@ -69,6 +69,15 @@ class Metrics:
         for name, (words, number) in numbers.items():
             if number is not None:
                 yield GaugeMetricFamily(name, words, value=number)
+        workers = GaugeMetricFamily("kiss3d_workers", "Places where jobs run, by what they do.", labels=["state"])
+        for state in ("stopped", "starting", "idle", "busy"):
+            workers.add_metric([state], float(sum(worker.condition == state for worker in status.workers)))
+        yield workers
+        free = GaugeMetricFamily("kiss3d_worker_vram_free_bytes", "Of the worker's graphics card.", labels=["worker"])
+        for worker in status.workers:
+            if worker.device is not None and worker.device.vram_free is not None:
+                free.add_metric([worker.name], float(worker.device.vram_free))
+        yield free
         by_state = GaugeMetricFamily("kiss3d_jobs", "Jobs that are kept, by their state.", labels=["state"])
         for state in ("queued", "running", "finished", "failed", "cancelled"):
             by_state.add_metric([state], float(jobs.get(state, 0)))

@@ -97,6 +97,7 @@ def serve(config: ServeConfig, ready: Callable[[Ready], None], stop: StopRequest
     instance = str(uuid.uuid4())
     fleet = local_fleet(config) if fleet is None else fleet
     with contextlib.ExitStack() as stack:
+        stack.callback(fleet.close)
         data = config.data_dir.create()
         keys = backend_keys()
         registry = ClientRegistry(data.clients, keys.owner.public)

@@ -20,11 +20,12 @@ from kiss3d_backend.executor.executor import Executor
 from kiss3d_backend.jobs.book import JobBook
 from kiss3d_backend.worker.supervisor import WorkerState
 from kiss3d_protocol.errors import DataDirectoryUnusable, DiskFull, Kiss3DError
-from kiss3d_protocol.messages import Connection, Status, WarningNote
+from kiss3d_protocol.messages import Connection, Status, WarningNote, WorkerStatus
 
 MOST_JOBS = 100
 MOST_CONNECTIONS = 256
-"""With names of the greatest length, these many jobs and connections still fit into one message."""
+MOST_WORKERS = 64
+"""With names of the greatest length, these many of each still fit into one message."""
 LITTLE_ROOM = 2 * 2**30
 """A job of the largest preset keeps about half a GiB: with less than this, disks are full by tomorrow."""
 
@@ -62,6 +63,8 @@ class StatusDesk:
         connections = (
             Connection(session.owner.name, session.client, max(now - session.opened, 0.0)) for session in self._sessions
         )
+        jobs = tuple(record.summary() for record in self._book.unfinished(asker, MOST_JOBS))
+        own = {job.job for job in jobs}
         return Status(
             server=f"kiss3d/{__version__}",
             instance=self._instance,
@@ -76,8 +79,9 @@ class StatusDesk:
             disk_used=self._disk.known(),
             disk_free=disk_free,
             problems=tuple(WarningNote(each.code, each.message, each.remedy) for each in problems),
-            jobs=tuple(record.summary() for record in self._book.unfinished(asker, MOST_JOBS)),
+            jobs=jobs,
             connections=tuple(itertools.islice(connections, MOST_CONNECTIONS)) if asker.admin else (),
+            workers=tuple(_worker_status(slot, own) for slot in slots[:MOST_WORKERS]),
         )
 
     def _room(self) -> tuple[int, list[Kiss3DError]]:
@@ -94,6 +98,18 @@ def _condition(slots: Sequence[SlotState]) -> WorkerState:
     found = {slot.state for slot in slots}
     busiest = (WorkerState.BUSY, WorkerState.IDLE, WorkerState.STARTING, WorkerState.STOPPED)
     return next((state for state in busiest if state in found), WorkerState.STOPPED)
+
+
+def _worker_status(slot: SlotState, own: set[str]) -> WorkerStatus:
+    """As a client may know it whose business are the jobs ``own``."""
+    return WorkerStatus(
+        name=slot.slot,
+        condition=slot.state.value,
+        device=slot.alive.device if slot.alive else None,
+        memory=slot.alive.memory if slot.alive else 0,
+        networks=tuple(sorted(slot.loaded)),
+        job=slot.job if slot.job in own else None,
+    )
 
 
 def _own_memory() -> int:

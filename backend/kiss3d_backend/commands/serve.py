@@ -13,6 +13,7 @@ from kiss3d_backend.broker.server import Ready, ServeConfig, serve
 from kiss3d_backend.broker.stopping import StopRequest, stop_on_signals
 from kiss3d_backend.config import DataDir, default_data_dir
 from kiss3d_backend.devices.budget import read_budget
+from kiss3d_backend.executor.fleet import Fleet
 from kiss3d_backend.logs import log_to_file, log_to_terminal
 from kiss3d_protocol.address import parse_address
 
@@ -31,8 +32,11 @@ def run_serve(
     grace: float = 0.0,
     metrics: str | None = None,
     print_log: bool = False,
+    ray_address: str | None = None,
 ) -> None:
     """Runs a backend; prints one line when it is ready. ``metrics``: a port of this computer, or HOST:PORT.
+
+    ``ray_address``: of the Ray cluster whose machines run the jobs; None for a worker beside the broker.
 
     ``print_log``: the log is told on standard error too, as it is without ``as_json``.
     """
@@ -47,7 +51,9 @@ def run_serve(
         grace=0.0 if private else grace,
         metrics=None if metrics is None else parse_address(f"127.0.0.1:{metrics}" if metrics.isdigit() else metrics),
     )
+    fleet = None if ray_address is None else _ray_fleet(ray_address, config)
     stop = StopRequest()
+    # After Ray, which takes SIGTERM for itself.
     stop_on_signals(stop)
     if until_stdin_closes:
         threading.Thread(target=_stop_when_stdin_closes, args=(stop,), daemon=True).start()
@@ -75,7 +81,13 @@ def run_serve(
         if print_log or not as_json:
             log_to_terminal()
 
-    serve(config, tell_ready, stop)
+    serve(config, tell_ready, stop, fleet)
+
+
+def _ray_fleet(address: str, config: ServeConfig) -> Fleet:
+    from kiss3d_backend.executor.over_ray.fleet import RayFleet
+
+    return RayFleet(address, config.data_dir.root, config.recipes, config.vram_budget)
 
 
 def _stop_when_stdin_closes(stop: StopRequest) -> None:

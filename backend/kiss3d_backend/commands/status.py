@@ -14,7 +14,7 @@ from kiss3d_backend import __version__
 from kiss3d_backend.commands.terminal import plain
 from kiss3d_protocol.client import Client
 from kiss3d_protocol.errors import ConnectionLost, error_from_wire
-from kiss3d_protocol.messages import Refused, Status
+from kiss3d_protocol.messages import Refused, Status, WorkerStatus
 from kiss3d_protocol.session import Received
 
 PROBLEMS = 3
@@ -67,6 +67,11 @@ def _print(status: Status) -> None:
     for name, value in lines.items():
         table.add_row(name, plain(value))
     console.print(table)
+    if status.workers:
+        workers = Table("Worker", "State", "Job", "Device", "VRAM free", "Memory", "Networks", box=None)
+        for worker in status.workers:
+            workers.add_row(*map(plain, _worker_row(worker)))
+        console.print(workers)
     if status.jobs:
         jobs = Table("Job", "Name", "Preset", "State", "Stage", "Done", box=None)
         for job in status.jobs:
@@ -81,6 +86,19 @@ def _print(status: Status) -> None:
         console.print(connections)
     for problem in status.problems:
         console.print(plain(f"Problem ({problem.code}): {problem.message} {problem.remedy}"))
+
+
+def _worker_row(worker: WorkerStatus) -> tuple[str, ...]:
+    device = worker.device
+    return (
+        worker.name,
+        worker.condition,
+        worker.job[:8] if worker.job else "",
+        "" if device is None else device.name,
+        "" if device is None or device.vram_free is None else _gb(device.vram_free),
+        _gb(worker.memory),
+        ", ".join(worker.networks),
+    )
 
 
 def _gb(amount: int) -> str:

@@ -116,4 +116,3 @@ class Executor:
         """Ends all workers; jobs that run are told of no more."""
         for each in self._supervisors.values():
             each.close()
-        self._fleet.close()

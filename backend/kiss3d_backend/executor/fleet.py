@@ -23,7 +23,7 @@ class Fleet(Protocol):
         ...
 
     def close(self) -> None:
-        """After the end of all workers."""
+        """Leaves the machines, after the end of all workers."""
         ...
 
 

@@ -39,7 +39,37 @@ class NoCheckpoints:
     def save(self, key: str, value: object) -> None: ...
 
 
-class FolderCheckpoints:
+class CheckpointData(Protocol):
+    """Where the bytes of results are kept."""
+
+    def read(self, key: str) -> bytes | None:
+        """None when there are none, or they cannot be read."""
+
+    def write(self, key: str, data: bytes) -> None:
+        """Keeps them; what cannot be stored is not kept."""
+
+
+class FrozenCheckpoints:
+    """The :class:`Checkpoints` whose bytes are kept in ``data``."""
+
+    def __init__(self, data: CheckpointData) -> None:
+        self._data = data
+
+    def load(self, key: str) -> tuple[Any] | None:
+        data = self._data.read(key)
+        if data is None:
+            return None
+        try:
+            return (thaw(data),)
+        except SnapshotUnreadable as error:
+            _log.warning("checkpoint %s cannot be read: %s", key[:12], error)
+            return None
+
+    def save(self, key: str, value: object) -> None:
+        self._data.write(key, freeze(value))
+
+
+class CheckpointFolder:
     """One file a result; the ones that were not used for longest go when the folder grows over ``limit`` bytes.
 
     Several processes may use the folder at once.
@@ -49,20 +79,19 @@ class FolderCheckpoints:
         self._folder = folder
         self._limit = limit
 
-    def load(self, key: str) -> tuple[Any] | None:
+    def read(self, key: str) -> bytes | None:
         path = self._path(key)
         try:
-            value = thaw(path.read_bytes())
+            data = path.read_bytes()
             os.utime(path)
         except FileNotFoundError:
             return None
-        except (OSError, SnapshotUnreadable) as error:
+        except OSError as error:
             _log.warning("checkpoint %s cannot be read: %s", key[:12], error)
             return None
-        return (value,)
+        return data
 
-    def save(self, key: str, value: object) -> None:
-        data = freeze(value)
+    def write(self, key: str, data: bytes) -> None:
         try:
             write_whole(self._path(key), data)
             self._prune()
@@ -84,6 +113,13 @@ class FolderCheckpoints:
                 return
             path.unlink(missing_ok=True)
             total -= size
+
+
+class FolderCheckpoints(FrozenCheckpoints):
+    """Those of this machine; see :class:`CheckpointFolder`."""
+
+    def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT) -> None:
+        super().__init__(CheckpointFolder(folder, limit))
 
 
 def checkpoint_key(stage: str, fingerprint: str, seed: int, value: object) -> str:
