@@ -13,7 +13,7 @@ from kiss3d_backend.executor.over_ray.kept_words import Word
 from kiss3d_backend.logs import relay
 from kiss3d_backend.worker.messages import ToWorker, WorkerReady, from_worker, to_fields
 from kiss3d_backend.worker.process import Ended, Tell
-from kiss3d_protocol.errors import MessageMalformed, WorkerDied
+from kiss3d_protocol.errors import WorkerDied
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +81,8 @@ class RemoteWorker:
             except ray.exceptions.ActorUnavailableError as error:
                 _log.info("%s cannot be reached at the moment: %s", self.title, _first_line(error))
                 self._over.wait(AGAIN_SECONDS)
-            except (ray.exceptions.RayError, MessageMalformed) as error:
+            except Exception as error:
+                # Its death, as Ray tells it, or words that nobody understands: in any case it is heard no more.
                 _log.warning("%s has ended: %s", self.title, error)
                 why = f"The worker on {self._slot} died in the middle of the job."
                 break
