@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import queue
+import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.architecture.source_tree import ROOT
 
 from kiss3d_backend.config import DataDir
 from kiss3d_backend.executor.over_ray import far_files as far
@@ -31,6 +34,16 @@ from kiss3d_backend.worker.messages import CancelJob, WorkerNetworks, WorkerRead
 from kiss3d_backend.worker.process import Ended
 from kiss3d_protocol.errors import ArtifactLost, ClusterUnreachable, DataDirectoryUnusable, EnginePartMissing
 from kiss3d_protocol.messages import new_job_id
+
+
+def test_ray_understands_what_the_page_has_it_start() -> None:
+    from ray.scripts.scripts import start
+
+    page = (ROOT / "docs" / "more-machines.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^ray start (.+)$", page, re.MULTILINE) + re.findall(r"`ray start (--.+?)`", page)
+    known = {option for parameter in start.params for option in parameter.opts}
+    said = {word for line in lines for word in shlex.split(line) if word.startswith("--")}
+    assert {"--head", "--address", "--port", "--num-gpus"} <= said <= known
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,14 @@ from pathlib import Path
 from kiss3d_backend import __version__
 from kiss3d_backend.broker.server import Ready, ServeConfig, serve
 from kiss3d_backend.broker.stopping import StopRequest, stop_on_signals
-from kiss3d_backend.config import DataDir, default_data_dir
+from kiss3d_backend.config import DataDir, WorkerLimits, default_data_dir
 from kiss3d_backend.devices.budget import read_budget
 from kiss3d_backend.executor.fleet import Fleet
 from kiss3d_backend.logs import log_to_file, log_to_terminal
 from kiss3d_protocol.address import parse_address
+
+FAR_START_SECONDS = 600.0
+"""On another machine a worker may have to wait until somebody else's is off the graphics card."""
 
 
 def run_serve(
@@ -50,6 +53,7 @@ def run_serve(
         keep_gigabytes=keep_gigabytes,
         grace=0.0 if private else grace,
         metrics=None if metrics is None else parse_address(f"127.0.0.1:{metrics}" if metrics.isdigit() else metrics),
+        worker=WorkerLimits() if ray_address is None else WorkerLimits(start=FAR_START_SECONDS),
     )
     fleet = None if ray_address is None else _ray_fleet(ray_address, config)
     stop = StopRequest()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import ipaddress
 import os
 import socket
+import tempfile
+from pathlib import Path
 
 from kiss3d_backend.executor.over_ray.api import ray_api
 from kiss3d_protocol.errors import ClusterUnreachable, EnginePartMissing
@@ -27,6 +30,10 @@ def connect(address: str) -> None:
     # Read when Ray is imported: it reports nothing to its makers, and never starts a cluster of its own.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
+    # It would ask twenty times, for a quarter of an hour, something that answers and is no cluster.
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")
+    if address == AUTO:
+        address = _recorded()
     if address != AUTO:
         _check_answers(address)
     try:
@@ -34,6 +41,15 @@ def connect(address: str) -> None:
     except (OSError, RuntimeError, ValueError) as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ClusterUnreachable(f"No Ray cluster can be joined at '{address}': {said}") from error
+
+
+def _recorded() -> str:
+    """The address that this machine's Ray has noted for whoever asks for none, as far as there is one."""
+    noted = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir(), "ray", "ray_current_cluster")
+    address = os.environ.get("RAY_ADDRESS", "")
+    with contextlib.suppress(OSError):
+        address = address or noted.read_text(encoding="utf-8").strip()
+    return address or AUTO
 
 
 def _check_answers(address: str) -> None:
