@@ -153,7 +153,8 @@ def test_a_missing_key_is_refused_unless_it_has_a_default(sample: Any) -> None:
         without = _replaced(fields, tuple(parents), shorter) if parents else shorter
         has_default = key in {"number", "time", "remedy", "reason", "missing_models", "eta_seconds", "after", "limit"}
         has_default |= key in {"error", "recipe", "bytes_to_get", "waiting", "bundle", "local", "pulling", "entries"}
-        has_default |= key in {"admin", "text"}
+        has_default |= key in {"admin", "text", "workers"}
+        has_default |= parents[:1] == ["workers"] and key in {"device", "memory", "networks", "job"}
         has_default |= parents == ["params"] or (key == "preset" and not parents)
         has_default &= (key, TAGS[type(message)]) not in {
             ("entries", "pull_finished"),
