@@ -84,7 +84,7 @@ def test_vertices_and_faces_are_those_of_the_definition(seed: int) -> None:
     negative = (values < 0)[raw.corners].long() @ (1 << torch.arange(8))
     assert (negative != raw.configurations).sum() >= 2, "ambiguous cells meet"
     made = flexicubes(positions, values, resolution, weights)
-    vertices, faces = by_hand.surface(positions.numpy(), values.numpy(), resolution, weights.numpy())
+    vertices, faces, _ = by_hand.surface(positions.numpy(), values.numpy(), resolution, weights.numpy())
     np.testing.assert_allclose(made.vertices.numpy(), vertices, atol=1e-12)
     np.testing.assert_array_equal(made.faces.numpy(), faces)
     single = flexicubes(positions.float(), values.float(), resolution, weights.float())

@@ -178,14 +178,15 @@ def corners(resolution: int) -> Tensor:
 
 @attrs.frozen(eq=False)
 class Shape:
-    """``values``: ((R + 1)**3,). ``deformations``: ((R + 1)**3, 3). ``weights``: (R**3, 21). ``vertices``, ``faces``:
-    of the surface, which looks outwards."""
+    """``values``: ((R + 1)**3,). ``deformations``: ((R + 1)**3, 3). ``weights``: (R**3, 21). ``vertices``, ``faces``,
+    ``sure``: of the surface, which looks outwards, and of the diagonals of its quads."""
 
     values: Tensor
     deformations: Tensor
     weights: Tensor
     vertices: NDArray[np.float64]
     faces: NDArray[np.int64]
+    sure: NDArray[np.float64]
 
 
 def shape(state: State, planes: Tensor, resolution: int) -> Shape:
@@ -196,5 +197,5 @@ def shape(state: State, planes: Tensor, resolution: int) -> Shape:
     deformations = read(state, "net_deformation", features)
     weights = 0.1 * read(state, "net_weight", features[corners(resolution)].flatten(1))
     moved = points + torch.tanh(deformations) / (4 * resolution)
-    vertices, faces = flexicubes_by_hand.surface(moved.numpy(), values.numpy(), resolution, weights.numpy())
-    return Shape(values, deformations, weights, vertices, faces[:, ::-1])
+    vertices, faces, sure = flexicubes_by_hand.surface(moved.numpy(), values.numpy(), resolution, weights.numpy())
+    return Shape(values, deformations, weights, vertices, faces[:, ::-1], sure)
