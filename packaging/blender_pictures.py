@@ -1,4 +1,4 @@
-"""Make the pictures of docs/blender.md of what tests/blender/test_window.py took.
+"""Make the pictures of docs/blender.md and docs/install.md of what tests/blender/test_window.py took.
 
 python -m pytest tests/blender/test_window.py && python packaging/blender_pictures.py
 """
@@ -16,6 +16,7 @@ WITH_SIDEBAR = (400, 80, 1050, 720)
 """The part of a screenshot with the object and the panel, in pixels."""
 
 PICTURES = {
+    "blender-set-up": ("no-backend-yet", "set-up-runs"),
     "blender-backend": ("download", "portuguese"),
     "blender-running": ("running", "choose-a-bundle"),
     "blender-finished": ("finished", "error-with-remedy"),
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def _cut(name: str) -> Image.Image:
-    (path,) = SCREENSHOTS.glob(f"*-{name}.png")
+    (path,) = SCREENSHOTS.rglob(f"*-{name}.png")
     with Image.open(path) as image:
         return image.convert("RGB").crop(WITH_SIDEBAR)
 
