@@ -43,7 +43,11 @@ def draw_setup(layout, context) -> bool:
 
 
 def draw_other_version(layout, context, server: str):
-    """Says when the connected backend is of another version than this extension."""
+    """Says when the connected backend is of another version than this extension, and no upgrade is offered above."""
+    chosen = preferences.get(context)
+    own = chosen.mode == "LOCAL" and not chosen.chosen_python()
+    if own and standing_of(chosen.installation(), blender_session.VERSION).offer == "UPGRADE":
+        return
     if is_other_version(server, blender_session.VERSION):
         sentence = tr(
             "This backend is version {backend}, the extension is {own}. Upgrade the older one.",

@@ -321,7 +321,7 @@ def test_file_loaded_in_mid_job_and_places_to_look(
         yield job.finished()
 
     with (
-        ScriptedBackend(default=held) as backend,
+        ScriptedBackend(default=held, server="kiss3d/0.0.1") as backend,
         window_rig.open(
             SETUP,
             zip=window_extension_zip,
@@ -426,6 +426,24 @@ def set_up_in_the_panel(window: Window) -> None:
     assert window.evaluate(f"{view}.error.code") == "setup.no_python"
     window.settle()
     window.screenshot("0-set-up-failed")
+    window.execute("bpy.context.preferences.system.use_online_access = False")
+
+    # What an interrupted one and an old one are offered; an old one can be started all the same.
+    standing = "__import__('sys').modules['bl_ext.user_default.kiss3d.setup_view'].standing_of"
+    for complete, offer in ((False, "CONTINUE"), (True, "UPGRADE")):
+        record = {"format": 1, "version": "0.0.1", "complete": complete, "torch": "cpu", "steps": {}}
+        window.execute(
+            f"import json, pathlib; folder = {CHOSEN}.setup_folder(); python = folder / 'env/bin/python'\n"
+            f"python.parent.mkdir(parents=True, exist_ok=True); python.touch()\n"
+            f"(folder / 'kiss3d-setup.json').write_text(json.dumps({record!r})); {SESSION}.redraw()"
+        )
+        assert window.evaluate(f"{standing}({CHOSEN}.installation(), {SESSION}.VERSION).offer") == offer
+        window.settle()
+        window.screenshot(f"0-{offer.lower()}")
+        window.find_button("kiss3d.set_up")
+    window.find_button("kiss3d.connect")
+    window.execute("bpy.context.preferences.system.use_online_access = True; bpy.ops.kiss3d.remove_backend()")
+    window.wait_until(f"not {view}.running and {CHOSEN}.installation() is None")
     window.execute("bpy.context.preferences.system.use_online_access = False")
 
 

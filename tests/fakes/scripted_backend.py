@@ -221,6 +221,7 @@ class ScriptedBackend:
         refused_presets: Mapping[str, str] | None = None,
         missing_models: Sequence[ModelInfo] = (),
         heartbeat_seconds: float = 2.0,
+        server: str = "scripted-backend/1",
     ) -> None:
         self.address = ""
         self.let_download_end = threading.Event()
@@ -228,6 +229,7 @@ class ScriptedBackend:
         self.cancels: list[str] = []
         self._scripts = dict(scripts or {})
         self._default = default
+        self._server = server
         self._refused = dict(refused_presets or {})
         self._models = list(missing_models)
         self._downloading = False
@@ -393,7 +395,7 @@ class ScriptedBackend:
     def _welcome(self) -> Welcome:
         return Welcome(
             protocol=PROTOCOL_VERSION,
-            server="scripted-backend/1",
+            server=self._server,
             instance=self._instance,
             heartbeat_seconds=self._heartbeat,
             device=Device("cpu", "Scripted", None, None, 1 << 30, 1 << 29),
