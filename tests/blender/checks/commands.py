@@ -201,6 +201,14 @@ def check_generate_adds_to_a_file():
     assert tuple(things["Cube"].location) == (0, 0, 0)
     assert_stands(things["plain"], 1 + STEP / 2 + SIZE * 0.125, 0)
     assert int(things["plain"]["kiss3d"]["seed"]) == 9
+    # All objects of a file are one mesh.
+    corners = "".join(f"v {x} {y} {z}\n" for x, y, z in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)))
+    (FOLDER / "two.obj").write_text(f"{corners}o a\nf 1 3 2\nf 1 2 4\no b\nf 2 3 4\n", encoding="utf-8")
+    assert command("generate", "--mesh", str(FOLDER / "two.obj"), "-o", str(blend), "--prompt", "a rock")[0] == 0
+    from bl_ext.user_default.kiss3d import blender_session
+
+    sent = list(blender_session.monitor().jobs.values())[-1].inputs.mesh
+    assert len(sent.triangles) == 3 and opened(blend)["two"]["kiss3d"]["mesh"] == "two"
     if not EXPORTS_GLB:
         return
     glb = FOLDER / "tent.glb"

@@ -1,5 +1,7 @@
 """Checks inside Blender with the real backend, which the add-on starts itself: ``real.py ZIP FOLDER``."""
 
+import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -178,6 +180,24 @@ def check_operator():
     before = len(bpy.data.objects)
     assert bpy.ops.kiss3d.generate() == {"FINISHED"}
     assert len(bpy.data.objects) == before + 1
+
+
+def check_batch_of_a_folder():
+    from bl_ext.user_default.kiss3d import api
+
+    folder, blend = FOLDER / "batch", FOLDER / "batch.blend"
+    folder.mkdir()
+    for name in ("lollipop.png", "transparent.png"):
+        shutil.copy(FOLDER / name, folder)
+    line = ["batch", folder, "-o", blend, "--size", "1.5", "--faces", "500", "--texture-size", "1024"]
+    assert api.command(line) == 19, "one of them shows nothing"
+    entries = [json.loads(line) for line in (FOLDER / "batch.manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [entry["error"]["code"] for entry in entries if entry["state"] == "failed"] == ["picture.transparent"]
+    bpy.ops.wm.open_mainfile(filepath=str(blend), load_ui=False)
+    (made,) = bpy.context.scene.objects
+    low, high = positions(made).min(axis=0), positions(made).max(axis=0)
+    assert abs((high - low).max() - 1.5) < 1e-4 and np.argmax(high - low) == 2 and abs(low[2]) < 1e-4
+    assert made.name == "lollipop" and "kiss3d" in made["kiss3d"]["versions"].to_dict()
 
 
 def check_backend_that_dies_is_started_again_and_the_job_goes_on():
