@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
@@ -16,7 +16,8 @@ class SetupView:
     """The set-up as the panel shows it. ``step`` is its name, ``detail`` what it is about, such as a package.
 
     ``fraction``: 0 to 1. ``error``: why the last one ended early; a cancelled one has none. ``done``: it came to its
-    end, and nothing was asked for since. ``removing``: the environment is being taken away.
+    end, and nothing was asked for since. ``removing``: the environment is being taken away. ``notes``: what the check
+    has found besides, such as a card that stays idle; sentences.
     """
 
     running: bool = False
@@ -27,6 +28,7 @@ class SetupView:
     detail: str = ""
     fraction: float = 0.0
     error: Kiss3DError | None = None
+    notes: tuple[str, ...] = ()
 
 
 def started(*, removing: bool = False) -> SetupView:
@@ -45,13 +47,22 @@ def reduce_setup(view: SetupView, event: Mapping[str, Any]) -> SetupView:
         case {"event": "progress", "step": str(step), "text": str(text), "fraction": float() | int() as fraction}:
             # A step that is done again does not take the bar back.
             return evolve(view, step=step, detail=text, fraction=max(view.fraction, min(float(fraction), 1.0)))
-        case {"event": "done"}:
-            return evolve(view, done=True, fraction=1.0, detail="")
+        case {"event": "done", "findings": list(findings)}:
+            return evolve(view, done=True, fraction=1.0, detail="", notes=tuple(_notes(findings)))
         case {"event": "error", "code": str(code), "message": str(message), "remedy": str(remedy)}:
             error = error_from_wire(code, message, remedy)
             return view if isinstance(error, SetupCancelled) else evolve(view, error=error)
         case _:
             return view
+
+
+def _notes(findings: Sequence[Any]) -> Iterator[str]:
+    for finding in findings:
+        match finding:
+            case {"subject": str(subject), "verdict": "warning" | "error", "text": str(text), "remedy": str(remedy)}:
+                yield f"{subject}: {text} {remedy}".strip()
+            case _:
+                pass
 
 
 def ended(view: SetupView, code: int) -> SetupView:

@@ -18,6 +18,8 @@ def draw_setup(layout, context) -> bool:
         return False
     if view.error is not None:
         draw_error(layout, context, view.error)
+    for note in view.notes:
+        draw_text(layout, context, note, icon="INFO")
     standing = standing_of(chosen.installation(), blender_session.VERSION)
     match standing.offer:
         case "SET_UP":

@@ -36,6 +36,18 @@ def test_a_set_up_from_the_click_to_its_end() -> None:
     assert view.done and not view.running and view.error is None and view.fraction == 1
 
 
+def test_what_the_check_has_found_is_shown() -> None:
+    said = {"remedy": "Update the driver.", "code": "x"}
+    findings = [
+        {"subject": "Memory", "verdict": "ok", "text": "Enough."} | said,
+        {"subject": "Preset fast", "verdict": "note", "text": "Models are missing."} | said,
+        {"subject": "Torch", "verdict": "error", "text": "The card stays idle."} | said,
+        "nonsense",
+    ]
+    view = reduce_setup(started(), {"event": "done", "findings": findings})
+    assert view.notes == ("Torch: The card stays idle. Update the driver.",)
+
+
 def test_what_went_wrong_is_kept() -> None:
     said = {"event": "error", "code": "setup.no_room", "message": "There is no room.", "remedy": "Make some."}
     view = ended(reduce_setup(started(), said), SetupWithoutRoom.exit_code)

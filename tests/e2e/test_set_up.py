@@ -33,7 +33,7 @@ PICTURE = ROOT / "docs" / "images" / "demo-picture.png"
 PYTHON = os.path.realpath(sys.executable)
 SECONDS = 420.0
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(1500)]
 
 
 @dataclass

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.architecture.source_tree import ROOT
 from tests.fakes.setup_tools import REPORT
 from tests.packaging.conftest import SetupBench
 
@@ -26,6 +27,7 @@ from kiss3d_protocol.errors import (
 from kiss3d_protocol.installation import read_installation
 from kiss3d_setup import folder as setup_folder
 from kiss3d_setup.folder import locked, remove_environment, remove_if_empty
+from kiss3d_setup.install import IDLE_CARD
 from kiss3d_setup.process import Stop, clean_environment
 from kiss3d_setup.torch_builds import build_of
 
@@ -182,9 +184,28 @@ def test_a_backend_that_does_not_work_is_told_with_what_is_wrong(bench: SetupBen
     assert read_installation(bench.folder).complete is False  # pyright: ignore[reportOptionalMemberAccess]
 
 
-def test_warnings_of_the_check_are_no_failure(bench: SetupBench) -> None:
-    bench.python.plays({"word": "doctor", "lines": [json.dumps(REPORT)], "code": 3})
+def test_a_card_that_stays_idle_is_told_of_and_is_no_failure(bench: SetupBench) -> None:
+    idle = {
+        "subject": "Torch",
+        "verdict": "error",
+        "text": "The card stays idle.",
+        "remedy": "",
+        "code": "torch.cpu_build",
+    }
+    bench.python.plays({"word": "doctor", "lines": [json.dumps(REPORT | {"findings": [idle]})], "code": 1})
     assert bench.install().usable
+    assert bench.events[-1]["findings"] == [idle]
+
+
+def test_a_check_without_an_answer_is_a_failure(bench: SetupBench) -> None:
+    bench.python.plays({"word": "doctor", "lines": ["Segmentation fault"], "code": 139})
+    with pytest.raises(SetupCheckFailed, match="Segmentation fault"):
+        bench.install()
+
+
+def test_the_codes_of_an_idle_card_are_those_of_the_doctor() -> None:
+    said = (ROOT / "backend" / "kiss3d_backend" / "commands" / "machine_findings.py").read_text(encoding="utf-8")
+    assert [code for code in IDLE_CARD if f'"{code}"' not in said] == []
 
 
 def test_a_folder_of_others_is_left_alone(bench: SetupBench) -> None:
