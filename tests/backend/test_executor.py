@@ -26,7 +26,7 @@ from kiss3d_backend.worker.messages import (
 )
 from kiss3d_backend.worker.process import Ended, Tell
 from kiss3d_backend.worker.supervisor import RESTART_PAUSES, Notice, WorkerState
-from kiss3d_protocol.errors import BackendStartFailed, JobNotWaiting, Kiss3DError, WorkerDied
+from kiss3d_protocol.errors import BackendStartFailed, JobNotWaiting, Kiss3DError, NoWorkers, WorkerDied
 from kiss3d_protocol.messages import (
     BundleOffer,
     BundlesReady,
@@ -322,8 +322,9 @@ def test_problems_of_some_slots_are_told_and_of_all_end_jobs(rig: Callable[..., 
     assert isinstance(r.executor.start_problem, BackendStartFailed)
     assert r.book.store.get(job).error == "backend.start_failed"
     # With no slot at all jobs wait for one.
-    r.fleet.there = set()
+    r.fleet.there, r.fleet.problem = set(), NoWorkers("No machine has a card.")
     r.turn()
+    assert [problem.code for problem in r.executor.problems] == ["backend.no_workers"]
     waiting = r.submit()
     assert r.state(waiting) == "queued" and r.executor.start_problem is None
 

@@ -21,6 +21,7 @@ from tests.architecture.source_tree import ROOT
 
 from kiss3d_backend.config import DataDir
 from kiss3d_backend.executor.over_ray import far_files as far
+from kiss3d_backend.executor.over_ray import fleet as ray_fleet
 from kiss3d_backend.executor.over_ray import remote_worker
 from kiss3d_backend.executor.over_ray.connect import connect
 from kiss3d_backend.executor.over_ray.file_desk import FileDesk
@@ -37,8 +38,7 @@ from kiss3d_protocol.messages import new_job_id
 
 
 def test_ray_understands_what_the_page_has_it_start() -> None:
-    from ray.scripts.scripts import start
-
+    start = pytest.importorskip("ray.scripts.scripts", reason="Ray has no wheels for Macs with Intel processors").start
     page = (ROOT / "docs" / "more-machines.md").read_text(encoding="utf-8")
     lines = re.findall(r"^ray start (.+)$", page, re.MULTILINE) + re.findall(r"`ray start (--.+?)`", page)
     known = {option for parameter in start.params for option in parameter.opts}
@@ -86,6 +86,39 @@ def test_there_is_a_place_for_each_card_of_each_machine_that_lives() -> None:
         Place("box/bbbbbbbb/1", "b" * 56, 4),
     )
     assert places_of([]) == ()
+
+
+def test_a_fleet_follows_the_machines_and_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    nodes: list[dict[str, Any]] = [node("a", cards=1.0)]
+    away: list[Exception] = []
+
+    def listed() -> list[dict[str, Any]]:
+        if away:
+            raise away[0]
+        return nodes
+
+    context = SimpleNamespace(get_node_id=lambda: "here")
+    fake = SimpleNamespace(nodes=listed, get_runtime_context=lambda: context, shutdown=lambda: None)
+    monkeypatch.setattr(ray_fleet, "connect", lambda address: None)
+    monkeypatch.setattr(ray_fleet, "ray_api", lambda: fake)
+    monkeypatch.setattr(ray_fleet, "_actor", lambda cls, node, **options: lambda *arguments: None)
+    monkeypatch.setattr(ray_fleet, "WATCH_SECONDS", 3600.0)
+    fleet = ray_fleet.RayFleet("auto", tmp_path, "unused:RECIPES", None)
+    before = fleet.slots()
+    assert list(before) == ["box/aaaaaaaa/0"] and fleet.problem is None
+    nodes.append(node("b", cards=1.0))
+    fleet.look()
+    assert list(fleet.slots()) == ["box/aaaaaaaa/0", "box/bbbbbbbb/0"]
+    assert fleet.slots()["box/aaaaaaaa/0"] is before["box/aaaaaaaa/0"]
+    away.append(OSError("the head is away"))
+    fleet.look()
+    assert len(fleet.slots()) == 2, "nobody knows that they are gone"
+    assert fleet.problem is not None and fleet.problem.code == "backend.cluster_unreachable"
+    away.clear()
+    nodes[:] = [node("c")]
+    fleet.look()
+    assert fleet.slots() == {} and fleet.problem.code == "backend.no_workers"
+    fleet.close()
 
 
 def test_words_are_kept_until_what_follows_is_asked_for() -> None:

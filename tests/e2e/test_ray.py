@@ -46,6 +46,7 @@ class Desk:
 
     client: Client
     data: DataDir
+    backend: BackendProcess
     events: dict[str, list[Event]] = field(factory=dict[str, list[Event]])
     status: Status | None = None
 
@@ -131,17 +132,19 @@ def second_node(cluster: LoopbackCluster) -> Any:
 
 @pytest.fixture(scope="module")
 def desk(cluster: LoopbackCluster, second_node: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    root = tmp_path_factory.mktemp("ray") / "data"
+    data = DataDir(tmp_path_factory.mktemp("ray") / "data")
+    backend = begin(data, cluster)
+    with Client(backend.address, "test/1") as client:
+        desk = Desk(client, data, backend)
+        client.connected(30)
+        yield desk
+    assert desk.backend.stop() == 0
+
+
+def begin(data: DataDir, cluster: LoopbackCluster, bind: str = "tcp://127.0.0.1:0") -> BackendProcess:
     arguments = ["--executor", "ray", "--ray-address", cluster.address]
     recipes = "tests.fakes.far_recipes:RECIPES"
-    with (
-        BackendProcess(root, recipes=recipes, arguments=arguments) as backend,
-        Client(backend.address, "test/1") as client,
-    ):
-        client.connected(30)
-        yield Desk(client, DataDir(root))
-        client.close()
-        assert backend.stop() == 0
+    return BackendProcess(data.root, recipes=recipes, bind=bind, arguments=arguments).__enter__()
 
 
 def test_a_job_prefers_the_worker_that_has_its_networks(desk: Desk, png: bytes) -> None:
@@ -207,4 +210,20 @@ def test_a_new_node_takes_jobs_at_once_and_neither_cancel_nor_kill_is_lost(
     assert [type(desk.events[job][-1]) for job in jobs] == [Cancelled, Finished, Finished]
     for job in jobs:
         desk.check_numbers(job)
+    desk.idle(2)
+
+
+def test_a_backend_that_is_killed_leaves_the_cards_to_the_next_one(
+    desk: Desk, cluster: LoopbackCluster, png: bytes, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    job = desk.submit(png, gate=gate, seed=300)
+    desk.until(lambda: desk.in_last_step(job))
+    desk.backend.kill()
+    desk.backend = begin(desk.data, cluster, desk.backend.address)
+    gate.touch()
+    desk.until(lambda: desk.ended(job))
+    assert isinstance(desk.events[job][-1], Finished)
+    desk.check_numbers(job)
+    assert [stage.from_checkpoint for stage in desk.run(job).stages] == [True, False]
     desk.idle(2)

@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 from kiss3d_backend.devices.planner import plan
 from kiss3d_backend.devices.room import Place
 from kiss3d_backend.devices.workload import workload_of
+from kiss3d_backend.networks.loading import noting_uses
 from kiss3d_backend.networks.shelf import Shelf, Slot
 
 
@@ -39,6 +40,19 @@ def test_nothing_is_loaded_before_it_is_asked_for_and_then_once() -> None:
     assert made["a"]() is made["a"]()
     assert loads == ["a"]
     assert [slot.loaded for slot in made.values()] == [True, False]
+
+
+def test_what_a_job_called_for_and_what_is_in_memory_are_told_by_the_same_names() -> None:
+    shelf = Shelf(10)
+    made = [shelf.add(name, Network, lambda: 4, "one role") for name in ("dev", "schnell", "lrm")]
+    with noting_uses() as used:
+        made[0]()
+        made[0]()
+        made[1]()
+    assert used == {"dev", "schnell"} and set(shelf.names) == {"dev", "schnell"}
+    made[2]()
+    assert used == {"dev", "schnell"}, "what comes after it is another's"
+    assert set(shelf.names) == {"schnell", "lrm"}
 
 
 def test_what_was_used_longest_ago_makes_room() -> None:

@@ -65,7 +65,7 @@ class RayFleet:
         here = ray.get_runtime_context().get_node_id()
         self._desk: Any = _actor(FileDesk, here, max_restarts=-1, max_task_retries=3, max_concurrency=8)(str(root))
         self._over = threading.Event()
-        self._look()
+        self.look()
         self._watch = threading.Thread(target=self._keep_looking, name="cluster", daemon=True)
         self._watch.start()
 
@@ -84,9 +84,10 @@ class RayFleet:
 
     def _keep_looking(self) -> None:
         while not self._over.wait(WATCH_SECONDS):
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Sees which machines there are now."""
         try:
             places = places_of(ray_api().nodes())
         except Exception as error:
