@@ -15,6 +15,7 @@ from kiss3d_backend.models import offers
 from kiss3d_backend.models.catalogue_reader import shipped_catalogue
 from kiss3d_backend.models.offers import check_offer, preset_offers
 from kiss3d_backend.models.overview import model_infos, names_to_pull
+from kiss3d_backend.pipeline.memory import WarmRecipes
 from kiss3d_backend.recipes import RECIPES, WorkerRecipes
 from kiss3d_protocol.amounts import amount_text
 from kiss3d_protocol.errors import (
@@ -76,6 +77,7 @@ def test_the_recipes_that_are_said_to_be_built_are_those_that_are(tmp_path: Path
     assert frozenset(recipes) == offers.BUILT_RECIPES
     assert set(RECIPES) <= offers.BUILT_RECIPES
     assert "text_to_3d/draft" not in recipes and recipes.get("text_to_3d/draft") is None
+    assert isinstance(recipes, WarmRecipes) and recipes.loaded() == (), "nothing was called for"
 
 
 def test_a_preset_is_offered_once_its_models_are_there(data: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kiss3d_backend.broker.admission import Admission
 from kiss3d_backend.broker.dispatch import Dispatch
+from kiss3d_backend.broker.model_desk import ModelDesk
 from kiss3d_backend.broker.outbox import Letter
 from kiss3d_backend.broker.places import Places
 from kiss3d_backend.broker.pulls import Pulls
@@ -23,7 +24,6 @@ from kiss3d_backend.executor.executor import Executor
 from kiss3d_backend.jobs.book import JobBook, Posted
 from kiss3d_backend.jobs.keeper import Keeper
 from kiss3d_backend.models.offers import check_offer
-from kiss3d_backend.models.overview import model_infos, names_to_pull
 from kiss3d_backend.models.pull_process import PullNotice
 from kiss3d_backend.reports.folder import ReportFolder, file_ref
 from kiss3d_backend.worker.supervisor import Notice
@@ -54,7 +54,6 @@ from kiss3d_protocol.messages import (
     ListJobs,
     Ping,
     Pong,
-    PullMessage,
     Refused,
     ReportFiles,
     ServerMessage,
@@ -62,7 +61,7 @@ from kiss3d_protocol.messages import (
     Submit,
     Welcome,
 )
-from kiss3d_protocol.models import PULL_ENDS, CancelPull, ListModels, ModelList, PullCancelled, PullModels
+from kiss3d_protocol.models import CancelPull, ListModels, PullModels
 from kiss3d_protocol.pairing import Pair
 from kiss3d_protocol.payloads import Blob
 from kiss3d_protocol.version import PROTOCOL_MAJOR, major_of, minor_of
@@ -112,7 +111,7 @@ class Broker:
         self._reports = reports
         self._executor = executor
         self._dispatch = Dispatch(book, keeper.reserve, executor, self._publish, self._places.change)
-        self._pulls = pulls
+        self._models = ModelDesk(pulls, sessions, data_dir, welcome)
         self._admission = admission
         self._data_dir = data_dir
         self._instance = instance
@@ -160,9 +159,7 @@ class Broker:
         if isinstance(notice, Notice):
             self._dispatch.hear(notice)
             return
-        message = self._pulls.hear(notice)
-        if message is not None:
-            self._tell_pull(message)
+        self._models.hear(notice)
 
     def start_no_more(self) -> None:
         """Jobs that run go on; those that wait, and those still to come, are for the next backend."""
@@ -171,7 +168,7 @@ class Broker:
     def tick(self, now: float) -> None:
         """Does what is due: the workers' care, the next jobs, the pull, silent clients."""
         self._dispatch.tick()
-        self._pulls.tick()
+        self._models.tick()
         self._publish(self._places.due(now))
         if self._admission.has_changed():
             self._part_with_revoked()
@@ -222,11 +219,11 @@ class Broker:
             case GetStatus():
                 session.outbox.put(Letter(self._status(session.owner)))
             case ListModels():
-                session.outbox.put(Letter(ModelList(model_infos(self._data_dir), self._pulls.entries)))
+                self._models.list_models(session)
             case PullModels():
-                self._pull(session, message)
+                self._models.pull(session, message)
             case CancelPull():
-                self._cancel_pull(session)
+                self._models.cancel(session)
             case Pair():
                 raise PairingRefused("This client has been paired already.")
             case Hello():
@@ -304,32 +301,6 @@ class Broker:
         data, page = self._reports.paths(job)
         files = ReportFiles(job, file_ref(0, "json", data), file_ref(1, "html", page))
         session.outbox.put(Letter(files, files=(data, page)))
-
-    def _pull(self, session: Session, pull: PullModels) -> None:
-        self._pulls.ask(names_to_pull(self._data_dir, pull.preset, pull.entries))
-        session.follows_pull = True
-        if self._pulls.last is not None:
-            session.outbox.put(Letter(self._pulls.last))
-
-    def _cancel_pull(self, session: Session) -> None:
-        """Ends the pull, unless another client waits for it too: then this one only hears no more of it."""
-        shared = any(each.follows_pull and each.owner.id != session.owner.id for each in self.sessions)
-        may_end = session.owner.admin or (session.follows_pull and not shared)
-        session.follows_pull = may_end and self._pulls.cancel()
-        if not session.follows_pull:
-            session.outbox.put(Letter(PullCancelled()))
-
-    def _tell_pull(self, message: PullMessage) -> None:
-        ended = isinstance(message, PULL_ENDS)
-        if not ended:
-            self.sessions.publish_pull(Letter(message), end=False)
-            return
-        _log.info("the pull has ended: %s", type(message).__name__)
-        # Before the end is told, so that who hears of it knows already what it has changed.
-        welcome = Letter(self._welcome())
-        for session in self.sessions:
-            session.outbox.put(welcome)
-        self.sessions.publish_pull(Letter(message), end=True)
 
     def _publish(self, posted: Sequence[Posted]) -> None:
         for each in posted:
