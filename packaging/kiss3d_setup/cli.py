@@ -105,12 +105,14 @@ def _status(chosen: argparse.Namespace, say: Say) -> None:
 
 def _remove(chosen: argparse.Namespace, say: Say) -> None:
     folder = chosen.into.expanduser().absolute()
-    if read_installation(folder) is None:
+    found = read_installation(folder)
+    if found is None:
         remove_environment(folder)  # says why not
+        return
     with locked(folder):
         remove_environment(folder)
     remove_if_empty(folder)
-    say({"event": "removed", "folder": str(folder)})
+    say({"event": "removed", "folder": str(folder), "data": found.data, "models": found.models})
 
 
 def print_event(event: dict[str, Any]) -> None:
@@ -142,7 +144,9 @@ def print_words() -> Say:
             case "error":
                 print(f"{event['message']} {event['remedy']}".strip(), file=sys.stderr, flush=True)
             case "removed":
-                print(f"{event['folder']}: the environment is gone. Jobs, results and models are where they were.")
+                print(f"{event['folder']}: the environment is gone.")
+                print(f"Jobs and results stay where they were: {event['data'] or 'the data folder'}")
+                print(f"So do model files, which other programs may use too: {event['models'] or 'their cache'}")
             case _:
                 print("\n".join(f"{name}: {value}" for name, value in event.items() if name != "event"))
 

@@ -70,7 +70,7 @@ def install(wish: Wish, say: Say, stop: Stop, payload: Callable[[Path], Payload]
                     write_installation(kept)
         except Interrupted:
             raise SetupCancelled("The set-up was cancelled.") from None
-        kept = replace(kept, complete=True)
+        kept = replace(kept, complete=True, data=answer["data"], models=answer["models"])
         write_installation(kept)
         say({"event": "done", "python": str(kept.python), "version": kept.version, "torch": kept.torch, **answer})
     return kept
@@ -126,7 +126,9 @@ class _Run:
         broken = _broken(report)
         if report is None or broken:
             raise SetupCheckFailed(f"The backend was installed, but does not work: {broken or self._reason()}")
-        return {"findings": report["findings"], "data": report["machine"]["data_disk"]["folder"]}
+        machine = report["machine"]
+        where = {"data": machine["data_disk"]["folder"], "models": machine["models_disk"]["folder"]}
+        return {"findings": report["findings"], **where}
 
     def _call(self, argv: Sequence[str], on_line: Callable[[str], None]) -> int:
         self._last.clear()

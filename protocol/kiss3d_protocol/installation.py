@@ -29,7 +29,8 @@ class Installation:
 
     ``version``: that of the backend which is (to be) in it. ``complete``: whether the last set-up came to its end.
     ``torch``: the build of torch, such as ``cpu`` or ``cu130``. ``steps``: what is done, each with the hash of what it
-    was done with.
+    was done with. ``data``, ``models``: where the check has found the jobs and the model files, which are not the
+    set-up's; "" before it.
     """
 
     folder: Path
@@ -37,6 +38,8 @@ class Installation:
     complete: bool
     torch: str = ""
     steps: Mapping[str, str] = field(default_factory=dict[str, str])
+    data: str = ""
+    models: str = ""
 
     @property
     def python(self) -> Path:
@@ -79,8 +82,15 @@ def read_installation(folder: Path) -> Installation | None:
         record: Any = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if record["format"] != FORMAT:
             return None
-        steps = {str(name): str(done) for name, done in record["steps"].items()}
-        return Installation(folder, str(record["version"]), record["complete"] is True, str(record["torch"]), steps)
+        return Installation(
+            folder,
+            version=str(record["version"]),
+            complete=record["complete"] is True,
+            torch=str(record["torch"]),
+            steps={str(name): str(done) for name, done in record["steps"].items()},
+            data=str(record.get("data", "")),
+            models=str(record.get("models", "")),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -93,6 +103,8 @@ def write_installation(installation: Installation) -> None:
         "complete": installation.complete,
         "torch": installation.torch,
         "steps": dict(installation.steps),
+        "data": installation.data,
+        "models": installation.models,
     }
     path = installation.folder / RECORD
     partial = path.with_suffix(".partial")

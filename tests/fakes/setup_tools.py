@@ -43,7 +43,7 @@ sys.exit(play.get("code", 0))
 
 REPORT = {
     "findings": [{"subject": "Torch", "verdict": "ok", "text": "2.13.0+cpu.", "remedy": "", "code": ""}],
-    "machine": {"data_disk": {"folder": "/data"}},
+    "machine": {"data_disk": {"folder": "/data"}, "models_disk": {"folder": "/models"}},
 }
 
 

@@ -49,6 +49,7 @@ def test_everything_is_done_once(bench: SetupBench) -> None:
     assert bench.python.calls == ALL
     assert made.complete and made.usable and made.version == "1.0.0" and made.torch == "cpu"
     assert read_installation(bench.folder) == made
+    assert (made.data, made.models) == ("/data", "/models")
     bench.python.forget()
     bench.install()
     assert bench.python.calls == ["doctor"], "what is done is not done again, but it is checked"

@@ -42,10 +42,11 @@ def test_errors_have_their_exit_codes_and_go_to_stderr(tmp_path: Path, capsys: p
 
 
 def test_status_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_installation(Installation(tmp_path, "1.2.3", True, "cpu"))
+    write_installation(Installation(tmp_path, "1.2.3", True, "cpu", {}, "/data", "/models"))
     assert cli.main(["status", "--into", str(tmp_path), "--json"]) == 0
     status = json.loads(capsys.readouterr().out)
     assert (status["version"], status["complete"], status["torch"]) == ("1.2.3", True, "cpu")
     assert cli.main(["remove", "--into", str(tmp_path)]) == 0
-    assert "Jobs, results and models are where they were." in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "stay where they were: /data" in told and "may use too: /models" in told
     assert not tmp_path.exists()
