@@ -43,11 +43,10 @@ from .capture.datablock import picture_from_image
 from .capture.mesh import mesh_from_object
 from .capture.picture import Picture, picture_from_bytes, picture_from_file
 from .commands.run import run
-from .connection import AddressTarget, BackendTarget
 from .importer.result_options import ResultOptions
 from .importer.target import Target
 from .job import Job
-from .job_inputs import JobInputs, make_params, name_of_prompt
+from .job_inputs import JobInputs, make_params
 from .job_state import JobState
 from .waiting import wait_until_settled
 
@@ -193,7 +192,7 @@ def submit(
     else:
         target = Target.at_object(new_job_id(), mesh, inputs.mesh, context.scene, in_place=place == "IN_PLACE")
     target.options, target.pictures = options or ResultOptions(), inputs.pictures
-    job = blender_session.monitor().submit(_backend(backend), inputs, params, target, on_progress)
+    job = blender_session.monitor().submit(preferences.backend(context, backend), inputs, params, target, on_progress)
     blender_session.wake()
     return JobHandle(job)
 
@@ -228,8 +227,7 @@ def _take(
     taken = None if picture is None else _picture(picture)
     taken_views = tuple(_picture(view) for view in views)
     captured = None if mesh is None else mesh_from_object(mesh)
-    first = next((one for one in (taken, *taken_views, captured) if one is not None), None)
-    return JobInputs(name_of_prompt(prompt) if first is None else first.name, taken, captured, taken_views)
+    return JobInputs.named_after_first(prompt, taken, captured, taken_views)
 
 
 def _picture(picture: PictureSource) -> Picture:
@@ -238,9 +236,3 @@ def _picture(picture: PictureSource) -> Picture:
     if isinstance(picture, bytes):
         return picture_from_bytes(picture, "Picture")
     return picture_from_file(Path(bpy.path.abspath(os.fspath(picture))))
-
-
-def _backend(address: str | None) -> BackendTarget:
-    if address is not None:
-        return AddressTarget(address)
-    return preferences.get(bpy.context).backend_target()

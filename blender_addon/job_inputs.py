@@ -29,6 +29,14 @@ class JobInputs:
     mesh: CapturedMesh | None = None
     views: tuple[Picture, ...] = ()
 
+    @classmethod
+    def named_after_first(
+        cls, prompt: str, picture: Picture | None, mesh: CapturedMesh | None, views: Sequence[Picture]
+    ) -> JobInputs:
+        """Called after the picture, else the first view, else the mesh, else the prompt."""
+        first = next((one for one in (picture, *views, mesh) if one is not None), None)
+        return cls(name_of_prompt(prompt) if first is None else first.name, picture, mesh, tuple(views))
+
     @property
     def recipe(self) -> str:
         """What is to be made of them."""

@@ -139,6 +139,11 @@ def get(context) -> Kiss3DPreferences:
     return context.preferences.addons[__package__].preferences
 
 
+def backend(context, address: str | None = None) -> BackendTarget:
+    """The one at ``address``, or with that name; None for the one that is chosen."""
+    return get(context).backend_target() if address is None else AddressTarget(address)
+
+
 def connection(context) -> Connection | None:
     """The connection to the backend that is chosen, None when there is none."""
     return blender_session.monitor().connections.get(get(context).backend_target())

@@ -20,7 +20,7 @@ def connected(connect: str | None, display: Display) -> Connection:
 
     Raises a :class:`ConnectionFailed` or :class:`BackendError`.
     """
-    backend = preferences.get(bpy.context).backend_target() if connect is None else AddressTarget(connect)
+    backend = preferences.backend(bpy.context, connect)
     if isinstance(backend, AddressTarget):
         display.note(f"Connecting to {backend.address}")
     else:

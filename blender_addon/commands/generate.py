@@ -13,7 +13,7 @@ from .. import blender_session
 from ..capture.picture import picture_from_file
 from ..importer.mesh_file import captured_from_file
 from ..job import Job
-from ..job_inputs import JobInputs, name_of_prompt
+from ..job_inputs import JobInputs
 from ..translations.errors import told
 from ..waiting import wait_until_settled
 from . import outputs
@@ -63,8 +63,7 @@ def _take(options: GenerateOptions) -> JobInputs:
     picture = None if options.picture is None else picture_from_file(options.picture)
     views = tuple(picture_from_file(view) for view in options.views)
     mesh = None if options.mesh is None else captured_from_file(options.mesh)
-    first = next((one for one in (picture, *views, mesh) if one is not None), None)
-    return JobInputs(name_of_prompt(options.params.prompt) if first is None else first.name, picture, mesh, views)
+    return JobInputs.named_after_first(options.params.prompt, picture, mesh, views)
 
 
 def _seconds(job: Job) -> float:
