@@ -83,6 +83,7 @@ def scripted(bpy_env: BpyEnv, extension_zip: Path, tmp_path_factory: pytest.Temp
         "forever": _forever,
         "fails": _fails,
         "choosing": _choosing,
+        "shown": _shown,
         "index_out_of_range": _index_out_of_range,
         "not_finite": _not_finite,
         "degenerate": _degenerate,
@@ -243,6 +244,16 @@ def _choosing(job: ScriptedJob) -> Iterator[Step]:
     yield job.preview(job.picture, 48, 40)
     yield job.bundles([job.picture] * 2, 48, 40)
     yield Until(lambda: job.choice is not None)
+    yield job.mesh("final", sphere(24, 16))
+    yield job.finished()
+
+
+def _shown(job: ScriptedJob) -> Iterator[Step]:
+    """Of words, so that the only picture of it is one that the job shows: a red one."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(buffer, "PNG")
+    yield job.stage("bundle", 0, 1)
+    yield job.preview(buffer.getvalue(), 40, 30)
     yield job.mesh("final", sphere(24, 16))
     yield job.finished()
 

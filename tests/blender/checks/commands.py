@@ -106,13 +106,16 @@ def check_batch_goes_on():
 def check_batch_of_a_table_with_words():
     pictures("table", "a.png")
     table = FOLDER / "table" / "rows.csv"
-    rows = "picture;prompt;seed;name\na.png;;4294967295;chairs/red\n;a tin cup;5;cup\n"
+    rows = "picture;prompt;seed;name\na.png;;4294967295;chairs/red\n;a tin cup;5;shown\n"
     table.write_text(rows, encoding="utf-8-sig")
     assert command("batch", str(table), "-o", str(FOLDER / "rows.blend"), "--asset")[0] == 0
     things = opened(FOLDER / "rows.blend")
     recipes = {name: thing["kiss3d"].to_dict() for name, thing in things.items()}
-    assert {name: int(recipe["seed"]) for name, recipe in recipes.items()} == {"red": 2**32 - 1, "cup": 5}
-    assert recipes["cup"]["prompt"] == "a tin cup" == things["cup"].asset_data.description
+    assert {name: int(recipe["seed"]) for name, recipe in recipes.items()} == {"red": 2**32 - 1, "shown": 5}
+    cup = things["shown"]
+    assert recipes["shown"]["prompt"] == "a tin cup" == cup.asset_data.description
+    pixels = np.array(cup.preview.image_pixels_float[:]).reshape(-1, 4)
+    assert tuple(cup.preview.image_size) == (256, 192) and np.allclose(pixels, (1, 0, 0, 1)), "what its job has shown"
 
 
 def check_catalogue_is_that_of_the_library_around():
