@@ -6,7 +6,7 @@ The names of the original layout are written down here once more, from its modul
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
@@ -18,6 +18,7 @@ from transformers import CLIPTokenizer, T5Tokenizer
 from kiss3d_backend.models.files import EntryFiles
 
 Shapes = dict[str, tuple[int, ...]]
+Arrange = Callable[[dict[str, torch.Tensor]], None]
 
 FP8 = torch.float8_e4m3fn
 SINGLE_FILE = "flux1-dev-fp8.safetensors"
@@ -25,7 +26,7 @@ SINGLE_FILE = "flux1-dev-fp8.safetensors"
 
 @attrs.frozen
 class Size:
-    """Of all networks together. ``levels``: channels of the autoencoder's levels, multiples of 32."""
+    """Of all networks together. ``levels``: channels of the autoencoder's levels, multiples of 32 or of the least."""
 
     width: int = 64
     head: int = 32
@@ -220,18 +221,26 @@ def random_tensors(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str
     return {name: one(name, shape) for name, shape in shapes.items()}
 
 
-def single_file_tensors(size: Size, guidance: bool = True, seed: int = 0) -> dict[str, torch.Tensor]:
+def single_file_tensors(
+    size: Size, guidance: bool = True, seed: int = 0, arrange: Arrange | None = None
+) -> dict[str, torch.Tensor]:
+    """``arrange``: changes the random float32 tensors in place before they are stored."""
     layout = file_layout(size, guidance)
     values = random_tensors({name: shape for name, (shape, _) in layout.items()}, seed)
+    if arrange is not None:
+        arrange(values)
     return {name: value.to(layout[name][1]) for name, value in values.items()}
 
 
-def write_single_file(folder: Path, size: Size | None = None, *, guidance: bool = True, seed: int = 0) -> EntryFiles:
-    """The fp8 file with everything; ``guidance`` for dev, without it for schnell."""
+def write_single_file(
+    folder: Path, size: Size | None = None, *, guidance: bool = True, seed: int = 0, arrange: Arrange | None = None
+) -> EntryFiles:
+    """The fp8 file with everything; ``guidance`` for dev, without it for schnell. ``arrange``: as for
+    :func:`single_file_tensors`."""
     size = size or Size()
     name = SINGLE_FILE if guidance else "flux1-schnell-fp8.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(single_file_tensors(size, guidance, seed), folder / name)
+    save_file(single_file_tensors(size, guidance, seed, arrange), folder / name)
     return EntryFiles("flux_dev_fp8" if guidance else "flux_schnell_fp8", {name: folder / name})
 
 

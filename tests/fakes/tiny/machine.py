@@ -11,10 +11,13 @@ import attrs
 from tests.fakes.hub import Hub
 from tests.fakes.tiny.models import write_all
 
+from kiss3d_protocol.key_files import CONFIG_DIR_VARIABLE
+
 
 @attrs.frozen
 class Machine:
-    """``data``: the data directory. ``environment``: for processes; no hub can be reached with it."""
+    """``data``: the data directory. ``environment``: for processes, with this one's keys; no hub can be reached with
+    it."""
 
     data: Path
     environment: dict[str, str]
@@ -26,6 +29,7 @@ def machine_with(names: list[str], folder: Path) -> Machine:
     data.mkdir(parents=True)
     (data / "models.toml").write_text(write_all(folder / "hub"), encoding="utf-8")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "KISS3D_", "XDG_"))}
+    kept |= {name: os.environ[name] for name in (CONFIG_DIR_VARIABLE,) if name in os.environ}
     environment = kept | {"HOME": str(home), "HF_HOME": str(home / "hf"), "PYTHONWARNINGS": "error"}
     with Hub(folder / "hub") as hub:
         command = [sys.executable, "-m", "kiss3d_backend", "models", "pull", "--json", "--data-dir", str(data), *names]

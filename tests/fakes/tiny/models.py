@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
-from tests.fakes.tiny import birefnet, chat, florence, flux, lrm, zero123
+from tests.fakes.tiny import birefnet, chat, florence, flux, flux_box, lrm, zero123
 from tests.fakes.tiny.pickled import write_lightning, write_state_dict
 
 from kiss3d_backend.models.catalogue_reader import shipped_catalogue
@@ -17,7 +17,7 @@ CHAT = "small_talk"
 """An entry that the shipped catalogue lacks: a user's own chat model, in shards."""
 CHAT_REPOSITORY = "someone/small-talk"
 REVISION = "main"
-SIZE = flux.Size(levels=(32,) * 7)
+SIZE = flux.Size(width=32 * flux_box.HEADS, levels=(8,) * 7)
 """64 pixels a latent: a bundle of 2048 x 1024 stays cheap."""
 
 
@@ -32,15 +32,15 @@ def write_all(folder: Path) -> str:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    flux.write_single_file(place("flux_schnell_fp8"), SIZE, guidance=False)
-    flux.write_single_file(place("flux_dev_fp8"), SIZE)
+    flux.write_single_file(place("flux_schnell_fp8"), SIZE, guidance=False, arrange=flux_box.say_box)
+    flux.write_single_file(place("flux_dev_fp8"), SIZE, arrange=flux_box.say_box)
     flux.write_clip_tokenizer(place("clip_tokenizer"))
     flux.write_t5_tokenizer(place("t5_tokenizer"))
-    flux.write_kohya_lora(place("kiss3dgen_lora"))
-    other_lora = flux.kohya_lora(flux.Size(), seed=9)
+    flux.write_kohya_lora(place("kiss3dgen_lora"), SIZE)
+    other_lora = flux.kohya_lora(SIZE, seed=9)
     save_file(other_lora, place("kiss3dgen_lora_redux") / "rgb_normal_redux.safetensors")
-    flux.write_peft_lora(place("flux_turbo_lora"))
-    flux.write_controlnet(place("controlnet_union"))
+    flux.write_peft_lora(place("flux_turbo_lora"), SIZE)
+    flux.write_controlnet(place("controlnet_union"), SIZE)
     _write_redux(place("redux"))
     zero123.write_zero123plus(place("zero123plus"))
     write_state_dict(place("multiview_unet") / "flexgen.ckpt", zero123.flexgen_state_dict())

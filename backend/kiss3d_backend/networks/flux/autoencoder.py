@@ -22,6 +22,7 @@ SCALING, SHIFT = 0.3611, 0.1159
 """Latents are (code - SHIFT) * SCALING; both are published with the weights."""
 
 _NORM_GROUPS = 32
+"""Or one for each channel, where there are fewer."""
 _LEVEL = re.compile(r"(encoder|decoder)\.(down|up)\.(\d+)\.(block|downsample|upsample)\.(?:(\d+)\.)?(.+)")
 _MIDDLE = {
     "mid.block_1.": "mid_block.resnets.0.",
@@ -55,7 +56,7 @@ def load_autoencoder(tensors: Tensors, device: torch.device, dtype: torch.dtype 
             layers_per_block=layers,
             act_fn="silu",
             latent_channels=latents,
-            norm_num_groups=_NORM_GROUPS,
+            norm_num_groups=min(_NORM_GROUPS, *channels),
             scaling_factor=SCALING,
             shift_factor=SHIFT,
             use_quant_conv=False,
@@ -101,7 +102,8 @@ def _size(shapes: Mapping[str, Shape], source: str) -> tuple[tuple[int, ...], in
         levels += 1
     layers = sum(1 for name in shapes if re.fullmatch(r"encoder\.down\.0\.block\.\d+\.conv2\.weight", name))
     latents = shapes.get("decoder.conv_in.weight", ())
-    if not channels or len(latents) != 4 or any(count % _NORM_GROUPS for count in channels):
+    groups = min(_NORM_GROUPS, *channels) if channels else 0
+    if not groups or len(latents) != 4 or any(count % groups for count in channels):
         raise ModelKeysWrong(f"{source} does not hold FLUX's autoencoder.")
     return tuple(channels), layers, latents[1]
 
