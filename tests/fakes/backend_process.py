@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,14 +33,17 @@ class BackendProcess:
         bind: str = "tcp://127.0.0.1:0",
         private: bool = False,
         arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """``environment``: this process's own, when None."""
         command = [sys.executable, "-W", "error", "-m", "kiss3d_backend", "serve", "--bind", bind, "--json"]
         command += ["--until-stdin-closes", "--data-dir", str(data_dir)]
         command += ["--recipes", recipes] if recipes else []
         command += ["--private"] if private else []
         command += arguments
-        paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+        inherited = os.environ if environment is None else environment
+        paths = [str(REPOSITORY), *filter(None, [inherited.get("PYTHONPATH")])]
+        environment = {**inherited, "PYTHONPATH": os.pathsep.join(paths)}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
