@@ -77,7 +77,7 @@ def test_what_a_view_sees_flatly_is_drawn_again_too(monkeypatch: pytest.MonkeyPa
         drawn = render_bundle([attrs.evolve(mesh, texture=baked.texture)])
         inside = seen.mask & foreground(drawn.normals).mask
         worst.append(min(psnr(*view) for view in zip(drawn.colours, wanted.colours, inside, strict=True)))
-    assert worst[1] > worst[0] + 0.4
+    assert worst[1] > worst[0] + 1.2
 
 
 def test_both_sides_of_a_seam_have_the_same_colours() -> None:

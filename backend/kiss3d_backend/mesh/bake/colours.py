@@ -64,7 +64,7 @@ def bake_colours(
         certainty = np.minimum(seen.confidence / CONFIDENCE, 1.0)[:, None]
         pixels[texels.pixel[part]] = here[:, 6:] + (seen.colours - here[:, 6:]) * certainty
     square = pixels.reshape(side, side, 3)
-    correct(square, mesh, views, projector, texels, known[:, :6], check=check)
+    correct(square, mesh, views, texels, check=check)
     covered = np.zeros(side * side, dtype=bool)
     covered[texels.pixel] = True
     check()

@@ -97,3 +97,101 @@ def _nearest_in_triangle(corners, px, py, pz):
                 least, u, v = squared, tu, tv
     dx, dy, dz = x - u * bx - v * cx, y - u * by - v * cy, z - u * bz - v * cz
     return dx * dx + dy * dy + dz * dz, u, v
+
+
+@compiled
+def grid_nodes(triangles, sides, parts, first_on_edge, first_inside, triangle, barycentric, nodes, shares):
+    """For points (P,): the three nodes of a surface grid around each, and how much each counts; both (P, 3)."""
+    for item in range(len(triangle)):
+        face = triangle[item]
+        # Steps away from corners 1 and 2; what is left is the way from corner 0.
+        x = min(max(barycentric[item, 1], 0.0), 1.0) * parts
+        y = min(max(barycentric[item, 2], 0.0), 1.0) * parts
+        i, j = min(int(x), parts - 1), min(int(y), parts - 1)
+        if i + j > parts - 1:
+            # Rounding at the side across corner 0.
+            if x - i < y - j:
+                i = parts - 1 - j
+            else:
+                j = parts - 1 - i
+        u, v = x - i, y - j
+        if u + v <= 1.0 or i + j == parts - 1:
+            v = min(max(v, 0.0), 1.0)
+            u = min(max(u, 0.0), 1.0 - v)
+            nodes[item, 0] = _grid_node(triangles, sides, parts, first_on_edge, first_inside, face, i, j)
+            shares[item, 0] = 1.0 - u - v
+        else:
+            u, v = 1.0 - v, 1.0 - u
+            nodes[item, 0] = _grid_node(triangles, sides, parts, first_on_edge, first_inside, face, i + 1, j + 1)
+            shares[item, 0] = 1.0 - u - v
+        nodes[item, 1] = _grid_node(triangles, sides, parts, first_on_edge, first_inside, face, i + 1, j)
+        nodes[item, 2] = _grid_node(triangles, sides, parts, first_on_edge, first_inside, face, i, j + 1)
+        shares[item, 1] = u
+        shares[item, 2] = v
+
+
+@compiled
+def _grid_node(triangles, sides, parts, first_on_edge, first_inside, face, i, j):
+    """The node ``i`` steps towards corner 1 and ``j`` towards corner 2 of a triangle."""
+    k = parts - i - j
+    if k == parts:
+        return triangles[face, 0]
+    if i == parts:
+        return triangles[face, 1]
+    if j == parts:
+        return triangles[face, 2]
+    if j == 0:
+        side, steps = 0, i
+    elif k == 0:
+        side, steps = 1, j
+    elif i == 0:
+        side, steps = 2, k
+    else:
+        # Rows of constant j: parts - 2, parts - 3 ... nodes, from j = 1 on.
+        before = (j - 1) * (parts - 2) - (j - 1) * (j - 2) // 2
+        return first_inside + face * ((parts - 1) * (parts - 2) // 2) + before + i - 1
+    if triangles[face, side] > triangles[face, (side + 1) % 3]:
+        steps = parts - steps
+    return first_on_edge + sides[face, side] * (parts - 1) + steps - 1
+
+
+@compiled
+def draw_samples(grid, nodes, shares, pixel, picture):
+    """Adds to each pixel of ``picture`` (P, 3) what its samples show of ``grid`` (N, 3)."""
+    for sample in range(len(pixel)):
+        here = pixel[sample]
+        for corner in range(3):
+            node, share = nodes[sample, corner], shares[sample, corner]
+            for channel in range(3):
+                picture[here, channel] += share * grid[node, channel]
+
+
+@compiled
+def add_differences(differences, weights, nodes, shares, pixel, moves):
+    """The adjoint of :func:`draw_samples`: to ``moves`` (N, 4), weighted sums of ``differences`` (P, 3), and the
+    weights. ``weights``: (P,), of one sample of each pixel.
+    """
+    for sample in range(len(pixel)):
+        here = pixel[sample]
+        weight = weights[here]
+        if weight == 0.0:
+            continue
+        for corner in range(3):
+            node, share = nodes[sample, corner], weight * shares[sample, corner]
+            for channel in range(3):
+                moves[node, channel] += share * differences[here, channel]
+            moves[node, 3] += share
+
+
+@compiled
+def add_unevenness(values, cells, weight, moves):
+    """To ``moves`` (N, 4): for the ends of each side of ``cells`` (C, 3), half the way from each value to the other."""
+    for cell in range(len(cells)):
+        for corner in range(3):
+            one, other = cells[cell, corner], cells[cell, (corner + 1) % 3]
+            for channel in range(3):
+                half = 0.5 * weight * (values[other, channel] - values[one, channel])
+                moves[one, channel] += half
+                moves[other, channel] -= half
+            moves[one, 3] += weight
+            moves[other, 3] += weight

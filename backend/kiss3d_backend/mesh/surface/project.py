@@ -52,11 +52,6 @@ class Projector:
             check()
             self._views.append(_prepare(view, depth_map(positions, triangles, view)))
 
-    @property
-    def behind(self) -> list[NDArray[np.bool_]]:
-        """(H, W) of each view: pixels just behind an inner silhouette (see :class:`DepthMap`)."""
-        return [prepared.depth.behind for prepared in self._views]
-
     def at(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> Projection:
         """``points``: (P, 3) on the mesh; ``normals``: (P, 3), of any length."""
         total = np.zeros((3, len(points)), dtype=np.float32)
@@ -72,26 +67,6 @@ class Projector:
             confidence[index] += share * seen[3]
         colours = np.clip(total / np.maximum(weights, 1e-12), 0.0, 1.0)
         return Projection(np.ascontiguousarray(colours.T, dtype=np.float32), confidence)
-
-    def mean_of(
-        self,
-        pictures: Sequence[Sequence[NDArray[np.float32]]],
-        points: NDArray[np.float32],
-        normals: NDArray[np.float32],
-    ) -> NDArray[np.float32]:
-        """(P, 3): the mean of other pictures over the views that see a point.
-
-        Weighted by the root of the cosine: by the cosine itself, the pixels that show it, a view that looks at a
-        surface flatly would be drawn again badly for the sake of those that see it well.
-
-        ``pictures``: four planes (H, W) float32 of each view, three values times a trust, and the trust. A point that
-        no view sees gets zero.
-        """
-        total = np.zeros((4, len(points)), dtype=np.float32)
-        for planes, (index, clip, cosine) in zip(pictures, self._seen(points, normals), strict=True):
-            for channel, values in enumerate(_look_up(planes, clip)):
-                total[channel, index] += values * np.sqrt(cosine)
-        return np.ascontiguousarray((total[:3] / np.maximum(total[3], 1e-6)).T, dtype=np.float32)
 
     def _seen(self, points: NDArray[np.float32], normals: NDArray[np.float32]) -> Iterator[_Seen]:
         """Of each view in turn."""
