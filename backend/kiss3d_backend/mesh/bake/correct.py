@@ -5,8 +5,9 @@ flatly, that is another set of texels than a picture shows. Here only the pictur
 names the place of the texture that it shows, so that pixels are linear in the texture, and the sum of their squared
 differences from the views is brought down by simultaneous iterative reconstruction (Gilbert, 1972).
 
-The correction lives on nodes of the surface, hardly finer than the views' pixels: on single texels, those that one view
-happens to show would stand between those of another, and on a grid of the texture, islands would have seams.
+The correction lives on nodes of the surface, and differences between neighbouring ones cost a little: on single texels,
+those that one view happens to show would stand between those of another, and on a grid of the texture, islands would
+have seams.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ _RELAXATION = 1.5
 _FINER = 3
 """Samples of a pixel along each side."""
 
-_NODES = 4.0
-"""Nodes for each pixel that shows the object."""
+_NODES = 12.0
+"""Nodes for each pixel that shows the object. Triangles differ in size, so that large ones have fewer than that."""
+
+_MOST_NODES = 1_500_000
 
 _EVEN = 0.005
 """The weight of a difference between the corrections of neighbouring nodes, beside a pixel's."""
@@ -58,12 +61,13 @@ def correct(
     ``mesh``: with the ``uvs`` that ``texels`` are of. ``check`` is called often; what it raises comes out of here.
     """
     shown = sum(int(view.mask.sum()) for view in views)
-    grid = SurfaceGrid.of(mesh.triangles, len(mesh.positions), round(_NODES * shown))
+    grid = SurfaceGrid.of(mesh.triangles, len(mesh.positions), min(round(_NODES * shown), _MOST_NODES))
     drawn: list[_Drawn] = []
     for view in views:
         check()
         drawn.append(_Drawn.of(mesh, view, pixels, grid, check))
     cells = grid.cells()
+    check()
     correction = np.zeros((grid.count, 3), dtype=np.float32)
     for _ in range(_ROUNDS):
         moves = np.zeros((grid.count, 4), dtype=np.float32)
