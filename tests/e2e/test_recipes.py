@@ -85,6 +85,7 @@ def test_every_recipe_from_the_command_line(made: dict[str, Made], jobs: dict[st
     """A coarse and a final mesh; nothing that a library complained about, and a bundle that needs no word."""
     for name, each in made.items():
         assert [stage["stage"] for stage in each.told["stages"]] == jobs[name].stages + BUNDLE_TO_MESH, name
+        assert not [stage.stage for stage in each.report.run.stages if stage.from_checkpoint], name
         assert complaints(each.said) == [] and "Coarse mesh:" in each.said and "Final mesh:" in each.said, each.said
         kinds = {picture.kind for picture in each.report.run.pictures}
         assert kinds >= {"turntable"} | ({"bundle"} & set(jobs[name].stages)), (name, kinds)
