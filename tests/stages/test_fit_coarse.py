@@ -1,4 +1,4 @@
-"""The coarse shape is brought to the size that the views show, and left out when it is something else."""
+"""The coarse shape is brought to the size that the views show, or left out when it is something else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from kiss3d_backend.mesh.types import Mesh
 from kiss3d_backend.mesh.view_fit import best_scale, silhouette_ious
 from kiss3d_backend.pipeline.types import BundleViews
 from kiss3d_backend.stages.fit_coarse import FitCoarse, ToFit
-from kiss3d_backend.stages.start_shape import Start, StartShape
 
 EGG = faceted_ball(48, 24, (0.5, 0.8, 0.6))
 
@@ -36,6 +35,7 @@ def test_the_size_is_found_again(views: BundleViews, factor: float) -> None:
     assert best_scale(mesh.positions, mesh.triangles, views.masks) == pytest.approx(1 / factor, rel=0.015)
     context, record = stage_context()
     fitted = FitCoarse().run(ToFit(views, mesh), context)
+    assert fitted is not None
     assert silhouette_ious(fitted.positions, fitted.triangles, views.masks).min() > 0.97
     assert record.warning_codes() == []
 
@@ -43,17 +43,8 @@ def test_the_size_is_found_again(views: BundleViews, factor: float) -> None:
 @pytest.mark.parametrize("mesh", [scaled(1.0, (0.0, 0.9, 0.0)), faceted_ball(16, 8, (1.0, 0.05, 0.05)), scaled(0.2)])
 def test_another_object_is_left_out_with_a_warning(views: BundleViews, mesh: Mesh) -> None:
     context, record = stage_context()
-    fitted = FitCoarse().run(ToFit(views, mesh), context)
-    started = StartShape().run(Start(views, fitted), context)
-    assert started.origin == "hull" and record.warning_codes() == ["mesh.coarse_doubtful"]
-    assert silhouette_ious(started.mesh.positions, started.mesh.triangles, views.masks).min() > 0.97
-
-
-def test_a_shape_that_fills_the_outlines_is_where_refinement_starts(views: BundleViews) -> None:
-    context, record = stage_context()
-    started = StartShape().run(Start(views, scaled(0.9)), context)
-    assert started.origin == "coarse" and record.warning_codes() == []
-    assert np.ptp(started.mesh.positions, axis=0) == pytest.approx(0.9 * np.ptp(EGG.positions, axis=0), rel=0.01)
+    assert FitCoarse().run(ToFit(views, mesh), context) is None
+    assert record.warning_codes() == ["mesh.coarse_doubtful"]
 
 
 def test_overlap_of_nothing_with_nothing_is_none() -> None:

@@ -53,18 +53,19 @@ class BundleToMesh:
     def wire(self, bundles: Mapping[int, Bundle], inputs: JobInputs, run: Run) -> dict[int, Mesh]:
         """One mesh for each bundle, in the unit box."""
         views = run.each(self.split, bundles)
-        fitted: dict[int, Mesh] = {}
+        fitted: dict[int, Mesh | None] = dict.fromkeys(bundles)
         if self.coarse is not None:
             coarse = run.each(self.coarse, {i: Views(each.colours) for i, each in views.items()})
             fitted = run.each(self.fit, {i: ToFit(views[i], coarse[i]) for i in views})
-        start = run.each(self.start, {i: Start(views[i], fitted.get(i)) for i in views})
-        for i, started in start.items():
-            run.mesh_ready(started.mesh, "coarse", i)
+        start = run.each(self.start, {i: Start(views[i], fitted[i]) for i in views})
+        for i, mesh in start.items():
+            run.mesh_ready(mesh, "coarse", i)
         faces = inputs.faces or self.settings.faces
         size = inputs.texture_size or self.settings.texture_size
         detail = self.settings.detail(faces, size)
         refined = run.each(
-            self.refine, {i: ToRefine(views[i], each.mesh, each.origin, detail) for i, each in start.items()}
+            self.refine,
+            {i: ToRefine(views[i], start[i], "hull" if fitted[i] is None else "coarse", detail) for i in views},
         )
         finished = run.each(self.finish, {i: ToFinish(mesh, faces, views[i]) for i, mesh in refined.items()})
         textured = run.each(

@@ -65,12 +65,12 @@ class ReconstructRecipe(Recipe):
 
     def wire(self, inputs: JobInputs, run: Run) -> Mesh:
         views = run.stage(self.split, run.stage(self.read, inputs.picture))
-        start = run.stage(self.start, Start(views, inputs.mesh))
-        run.mesh_ready(start.mesh, "coarse")
+        coarse = run.stage(self.start, Start(views, inputs.mesh))
+        run.mesh_ready(coarse, "coarse")
         faces = inputs.faces or self.settings.faces
         size = inputs.texture_size or self.settings.texture_size
-        detail = self.settings.detail(faces, size)
-        refined = run.stage(self.refine, ToRefine(views, start.mesh, start.origin, detail))
+        origin = "hull" if inputs.mesh is None else "coarse"
+        refined = run.stage(self.refine, ToRefine(views, coarse, origin, self.settings.detail(faces, size)))
         finished = run.stage(self.finish, ToFinish(refined, faces, views))
         textured = run.stage(self.texture, ToTexture(views, finished.full, finished.low, size))
         return textured if self.settings.keep_frame else unit_height(textured)
