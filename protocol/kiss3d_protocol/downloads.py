@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from kiss3d_protocol.errors import MessageMalformed
 from kiss3d_protocol.fetching import MAX_CHUNK, Chunk, Fetch, FetchFailed
@@ -33,11 +33,20 @@ Whole = tuple[Fetchable | FetchFailed, Sequence[Blob]]
 
 @define(eq=False)
 class _Held:
-    """A message that waits for its blobs, or behind one that does. ``missing``: indices of blobs by their sha256."""
+    """A message that waits for its blobs, or behind one that does.
+
+    ``missing``: indices of blobs by their sha256. ``fetched``: the sha256s of those that came; they stay among the
+    parts until the message is whole, for a program that ends before has them only there.
+    """
 
     message: Fetchable
     blobs: list[Blob]
     missing: dict[str, list[int]]
+    fetched: set[str] = field(factory=set)
+
+    @property
+    def fetches(self) -> set[str]:
+        return self.fetched | self.missing.keys()
 
 
 @define
@@ -121,7 +130,7 @@ class Downloads:
             for held in [held for held in messages if failed.sha256 in held.missing]:
                 if isinstance(held.message, Event):
                     messages[messages.index(held)] = _Held(_instead(held.message, failed), [], {})
-                    self._stop_needless([held.missing])
+                    self._drop_needless([held])
                 else:
                     self._forget(line, [held])
                     self.whole.append((failed, ()))
@@ -136,7 +145,7 @@ class Downloads:
     def forget(self, job: str) -> None:
         """Drops the events of a job that are not whole. What is here of their blobs is not fetched again."""
         messages = self._lines.pop((job, False), ())
-        self._stop_needless(held.missing for held in messages)
+        self._stop_needless(messages)
 
     def lost(self) -> None:
         """The connection was lost: what is on its way does not come any more."""
@@ -183,13 +192,14 @@ class Downloads:
             download.asked = max(download.asked, here) if self._is_asked(sha256) else here
             return
         data = self._parts.read(sha256)
-        self._parts.drop(sha256)
         if len(data) == download.total and sha256_of(data) == sha256:
             del self._downloads[sha256]
-            for held in (held for messages in self._lines.values() for held in messages):
-                for index in held.missing.pop(sha256, ()):
+            for held in (held for messages in self._lines.values() for held in messages if sha256 in held.missing):
+                for index in held.missing.pop(sha256):
                     held.blobs[index] = data
+                held.fetched.add(sha256)
             return
+        self._parts.drop(sha256)
         download.asked, download.tries = 0, download.tries + 1
         if download.tries > MOST_TRIES:
             error = MessageMalformed("A result was changed on its way: its sha256 is not the announced one.")
@@ -200,6 +210,7 @@ class Downloads:
             while messages and not messages[0].missing:
                 held = messages.popleft()
                 self.whole.append((held.message, held.blobs))
+                self._drop_needless([held])
             if not messages:
                 self._lines.pop(line, None)
 
@@ -212,13 +223,17 @@ class Downloads:
     def _forget(self, line: Line, gone: Sequence[_Held]) -> None:
         for held in gone:
             self._lines[line].remove(held)
-        for sha256 in self._stop_needless(held.missing for held in gone):
+        self._drop_needless(gone)
+
+    def _drop_needless(self, gone: Iterable[_Held]) -> None:
+        """Stops what no message needs any more, and forgets what is here of it."""
+        for sha256 in self._stop_needless(gone):
             self._parts.drop(sha256)
 
-    def _stop_needless(self, gone: Iterable[dict[str, list[int]]]) -> list[str]:
-        """Stops the downloads that no message needs any more; returns their sha256s."""
-        needed = {sha256 for messages in self._lines.values() for held in messages for sha256 in held.missing}
-        needless = [sha256 for missing in gone for sha256 in missing if sha256 not in needed]
+    def _stop_needless(self, gone: Iterable[_Held]) -> set[str]:
+        """Stops the downloads that no message needs any more; returns the sha256s of what nobody needs."""
+        needless = {sha256 for held in gone for sha256 in held.fetches}
+        needless -= {sha256 for messages in self._lines.values() for held in messages for sha256 in held.fetches}
         for sha256 in needless:
             self._downloads.pop(sha256, None)
         return needless

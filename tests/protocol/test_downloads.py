@@ -177,6 +177,39 @@ def test_another_program_goes_on_from_what_is_on_the_disk(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("chunks", range(1, 37, 2))
+def test_a_program_that_ends_anywhere_loses_nothing_also_not_the_blobs_that_were_whole(
+    tmp_path: Path, chunks: int
+) -> None:
+    message, blobs = big_mesh()
+    first, shelf = Downloads(FolderParts(tmp_path)), Shelf()
+    first.add(message, shelf.keep(message, blobs))
+    for _ in range(chunks):
+        fetch, *_rest = list(first.requests(0.0))
+        first.take(*shelf.answer(fetch), now=0.5)
+        first.lost()
+    assert not first.whole
+    second = Downloads(FolderParts(tmp_path))
+    second.add(message, [b""] * len(blobs))
+    fetched(second, shelf)
+    assert list(second.whole) == [(message, blobs)]
+    assert shelf.sent == sum(len(blob) for blob in blobs)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_a_mesh_that_cannot_be_had_nothing_stays_on_the_disk(tmp_path: Path) -> None:
+    message, blobs = big_mesh()
+    downloads, shelf = Downloads(FolderParts(tmp_path)), Shelf()
+    downloads.add(message, shelf.keep(message, blobs))
+    while not any(part.stat().st_size == len(blobs[0]) for part in tmp_path.iterdir()):
+        fetch, *_rest = list(downloads.requests(0.0))
+        downloads.take(*shelf.answer(fetch), now=0.5)
+        downloads.lost()
+    downloads.fail(FetchFailed(JOB, message.mesh.triangles.sha256, "gone", "It is gone."))
+    assert isinstance(downloads.whole[0][0], WarningRaised)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_programs_may_fetch_the_same_blob_into_the_same_file(tmp_path: Path) -> None:
     message, blobs = big_mesh(vertices=100_000)
     shelf, both = Shelf(), [Downloads(FolderParts(tmp_path)) for _ in range(2)]
