@@ -40,16 +40,21 @@ def test_every_node_has_one_place(asked: int, parts: int) -> None:
 
 
 @pytest.mark.parametrize("asked", [1, 400, 1500])
-def test_cells_cover_the_surface_once(asked: int) -> None:
+def test_each_way_between_neighbours_is_a_side_of_a_cell(asked: int) -> None:
+    """One way within a large triangle, two along an edge: one for each of its triangles."""
     grid = SurfaceGrid.of(BALL.triangles, len(BALL.positions), asked)
-    cells = grid.cells()
-    assert cells.shape == (len(BALL.triangles) * grid.parts**2, 3)
-    assert len(np.unique(np.sort(cells, axis=1), axis=0)) == len(cells)
-    corners = places_of_nodes(grid)[cells]
+    cells, inside = grid.cells(), grid.sides_inside()
+    assert len(cells) == len(BALL.triangles) * len(inside) == len(BALL.triangles) * grid.parts * (grid.parts + 1) // 2
+    sides = np.sort(np.stack([cells, np.roll(cells, -1, axis=1)], axis=2), axis=2).reshape(-1, 2)
+    times = np.where(np.tile(inside, (len(BALL.triangles), 1)), 2, 1).ravel()
+    ways, which = np.unique(sides, axis=0, return_inverse=True)
+    assert (np.bincount(which.ravel(), times) == 2).all()
+    # A closed surface of T parts^2 small triangles has half as many sides again.
+    assert len(ways) == 3 * len(BALL.triangles) * grid.parts**2 // 2
+    places = places_of_nodes(grid)
+    lengths = np.linalg.norm(places[cells] - places[np.roll(cells, -1, axis=1)], axis=2)
     whole = BALL.positions[BALL.triangles]
-    areas = [
-        np.linalg.norm(np.cross(each[:, 1] - each[:, 0], each[:, 2] - each[:, 0]), axis=1) for each in (corners, whole)
-    ]
+    wanted = np.linalg.norm(whole - np.roll(whole, -1, axis=1), axis=2) / grid.parts
     np.testing.assert_allclose(
-        areas[0].reshape(len(whole), -1), np.repeat(areas[1][:, None] / grid.parts**2, grid.parts**2, axis=1), rtol=0.02
+        lengths.reshape(len(wanted), -1, 3), np.repeat(wanted[:, None], len(inside), 1), rtol=0.02
     )

@@ -11,6 +11,7 @@ from tests.mesh.balls import faceted_ball
 
 from kiss3d_backend.mesh.raster import rasterize
 from kiss3d_backend.mesh.unwrap import Unwrapped, unwrap
+from kiss3d_backend.mesh.unwrap.patches import cut
 from kiss3d_backend.mesh.unwrap.wire import Reply, Request
 from kiss3d_protocol.errors import JobCancelled, StageFailed
 
@@ -74,6 +75,38 @@ def test_no_island_is_so_large_that_it_takes_long() -> None:
     of_island = np.bincount(islands(result)[result.uv_triangles[:, 0]], area) / area.sum()
     assert of_island.max() <= 1.01 * 600 / len(ball.triangles)
     assert len(of_island) < 40
+
+
+def test_the_same_mesh_gets_the_same_uvs() -> None:
+    """On as many cores as there are: which of them has finished first must not be seen."""
+    ball = faceted_ball(100, 60)
+    first, second = (unwrap(ball.positions, ball.triangles, texture_size=2048) for _ in range(2))
+    assert len(cut(ball.positions, ball.triangles)) > 4
+    np.testing.assert_array_equal(first.uvs, second.uvs)
+    np.testing.assert_array_equal(first.uv_triangles, second.uv_triangles)
+
+
+def test_patches_share_the_triangles_out() -> None:
+    ball = faceted_ball(100, 60)
+    patches = cut(ball.positions, ball.triangles)
+    np.testing.assert_array_equal(np.sort(np.concatenate(patches)), np.arange(len(ball.triangles)))
+    sizes = [len(patch) for patch in patches]
+    assert min(sizes) > 0.9 * max(sizes)
+    assert all((np.diff(patch) > 0).all() for patch in patches)
+    [alone] = cut(BALL.positions, BALL.triangles)
+    np.testing.assert_array_equal(alone, np.arange(len(BALL.triangles)))
+
+
+@pytest.mark.parametrize("copies", [1, 3, 6000])
+def test_triangles_that_touch_nothing_are_unwrapped_too(copies: int) -> None:
+    corners = np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    places = np.random.default_rng(0).random((copies, 1, 3), dtype=np.float32) * 1000
+    positions, triangles = (corners + places).reshape(-1, 3), np.arange(3 * copies, dtype=np.int32).reshape(-1, 3)
+    result = unwrap(positions, triangles, texture_size=1024)
+    areas = np.abs(signed_areas(result.uvs, result.uv_triangles))
+    assert areas.min() > 0.5 * areas.max() > 0
+    # No place of the texture is given away twice.
+    assert len(np.unique(result.uvs[result.uv_triangles].mean(axis=1).round(4), axis=0)) == copies
 
 
 def test_what_the_check_raises_ends_the_process_at_once() -> None:

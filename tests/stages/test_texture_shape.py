@@ -48,3 +48,18 @@ def test_no_number_is_lost(by: float, seen: float) -> None:
     assert mesh.texture.pixels.shape == mesh.normal_map.pixels.shape == (128, 128, 3)
     assert (mesh.normal_map.pixels[..., 2] >= 128).all(), "a normal of a surface that is seen looks outwards"
     assert record.warning_codes() == ["mesh.unseen_parts"]
+
+
+def test_the_number_of_cores_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = crumpled(0.02)
+    low = simplify(full.positions, full.triangles, 500)
+    request = ToTexture(noise_views(0.5), full, Mesh(low.positions, low.triangles), 256)
+    made = []
+    for cores in (1, 7):
+        for module in ("at_once", "raster.cpu"):
+            monkeypatch.setattr(f"kiss3d_backend.mesh.{module}.usable_cores", lambda cores=cores: cores)
+        made.append(TextureShape().run(request, stage_context()[0]))
+    for one, other in zip(
+        *([mesh.uvs, mesh.uv_triangles, mesh.texture.pixels, mesh.normal_map.pixels] for mesh in made), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)

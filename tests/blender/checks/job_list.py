@@ -6,18 +6,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 from running import until
-from session import (
-    FINAL,
-    counts,
-    data_counts,
-    generate,
-    let_go,
-    new_file,
-    picture,
-    raises,
-    submit,
-    use_scripted_backend,
-)
+from session import FINAL, counts, data_counts, generate, let_go, new_file, picture, submit, use_scripted_backend
 
 
 def monitor():
@@ -37,7 +26,7 @@ def settled(job):
 
 def refined(steps):
     """A cone of ``steps`` sides with vertex colours, as a mesh that is being refined comes."""
-    from bl_ext.user_default.kiss3d.importer.arrays import MeshArrays, edges_of
+    from bl_ext.user_default.kiss3d.importer.arrays import MeshArrays
 
     turns = np.linspace(0, 2 * np.pi, steps, endpoint=False)
     ring = np.stack((np.cos(turns), np.sin(turns), np.zeros(steps)), 1)
@@ -46,8 +35,7 @@ def refined(steps):
     base = np.stack((second, first, np.full(steps, steps + 1)), 1)
     positions = np.concatenate((ring, [(0, 0, 2), (0, 0, 0)])).astype(np.float32)
     colours = np.full((steps + 2, 4), (200, 100, steps, 255), np.uint8)
-    corners = np.concatenate((sides, base)).reshape(-1).astype(np.int32)
-    return MeshArrays(positions, corners, colours=colours, edges=edges_of(corners))
+    return MeshArrays(positions, np.concatenate((sides, base)).reshape(-1).astype(np.int32), colours=colours)
 
 
 def check_mesh_is_refined_in_place_and_leaves_nothing_behind():
@@ -162,27 +150,6 @@ def check_bundle_is_chosen_before_the_object_is_made():
     assert bpy.ops.kiss3d.choose_bundle(job=job.id, bundle=1) == {"FINISHED"}
     assert counts(job.wait(30)) == FINAL
     assert bpy.ops.kiss3d.choose_bundle(job=job.id, bundle=0) == {"CANCELLED"}
-
-
-def check_bundle_is_picked_by_a_script():
-    new_file()
-    made = generate("choosing", preset="fast", bundles=2, pick=2)
-    assert (newest().params.bundles, newest().params.choose, made["kiss3d"]["bundle_seed"]) == (2, True, 1)
-    with raises("ParamsInvalid", "no one picks one"):
-        generate("choosing", preset="fast", bundles=2)
-    with raises("ParamsInvalid", "no bundle '3'"):
-        submit("choosing", preset="fast", bundles=2, pick=3)
-    with raises("ParamsInvalid", "draws no bundles"):
-        submit("choosing", bundles=2)
-
-    job = submit("choosing", preset="fast", bundles=2)
-    until(lambda: job.state.choosing)
-    with raises("ParamsInvalid", "no bundle '0'"):
-        job.choose(0)
-    job.choose(1)
-    assert job.wait(30)["kiss3d"]["bundle_seed"] == 0
-    with raises("JobNotWaiting", "does not wait"):
-        job.choose(1)
 
 
 def check_several_bundles_are_asked_for_where_they_are_drawn():

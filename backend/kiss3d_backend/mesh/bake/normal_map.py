@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from kiss3d_backend.mesh.at_once import Check, at_once
 from kiss3d_backend.mesh.bake.nearest import NearestPoints
 from kiss3d_backend.mesh.bake.padding import pad_islands
 from kiss3d_backend.mesh.bake.texels import Texels, find_texels
@@ -17,7 +18,7 @@ from kiss3d_backend.mesh.types import Mesh, Texture
 _REACH = 0.05
 """How far the fine mesh may be away, in diagonals of the coarse one."""
 
-_AT_ONCE = 1 << 17
+_AT_ONCE = 1 << 15
 
 
 def bake_normal_map(
@@ -38,6 +39,9 @@ def bake_normal_map(
     convention of OpenGL, Blender and glTF), z outwards; (128, 128, 255) where the fine mesh is out of reach.
     Raises ValueError without UVs.
     """
+    # Numba takes half a second to import.
+    from kiss3d_backend.mesh.bake.kernels import normal_texels
+
     if mesh.uvs is None:
         raise ValueError("a mesh without UVs has no texture to bake")
     frames = tangent_frames(mesh)
@@ -52,34 +56,13 @@ def bake_normal_map(
     reach = _REACH * float(np.linalg.norm(np.ptp(mesh.positions, axis=0)))
     pixels = np.empty((side * side, 3), dtype=np.uint8)
     pixels[:] = (128, 128, 255)
-    for begin in range(0, len(texels.pixel), _AT_ONCE):
-        check()
-        part = slice(begin, begin + _AT_ONCE)
-        here = texels.mix(values, corners, part)
-        nearest = search.to(here[:, :3], here[:, 3:6], reach)
-        hit = np.flatnonzero(nearest.triangle >= 0)
-        fine = fine_triangles[nearest.triangle[hit]]
-        wanted = np.einsum("ij,ijk->ik", nearest.barycentric[hit], fine_normals[fine])
-        local = _in_frame(wanted, here[hit, 3:6], here[hit, 6:9], np.sign(here[hit, 9]))
-        pixels[texels.pixel[part][hit]] = (local * 127.5 + 128.0).astype(np.uint8)
-    covered = np.zeros(side * side, dtype=bool)
-    covered[texels.pixel] = True
+
+    def bake(begin: int) -> Callable[[Check], None]:
+        part = texels.run(begin, begin + _AT_ONCE)
+        return lambda _: normal_texels(
+            part, corners, values, reach, search.mesh, search.grid, fine_triangles, fine_normals, pixels
+        )
+
     check()
-    return Texture(pad_islands(pixels.reshape(side, side, 3), covered.reshape(side, side), check=check))
-
-
-def _in_frame(
-    vectors: NDArray[np.float32], normal: NDArray[np.float32], tangent: NDArray[np.float32], sign: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(P, 3) unit vectors of (x, y, z) with x tangent + y bitangent + z normal along ``vectors``; z is not negative."""
-    bitangent = np.cross(normal, tangent) * sign[:, None]
-    columns = (np.cross(bitangent, normal), np.cross(normal, tangent), np.cross(tangent, bitangent))
-    volume = np.einsum("ij,ij->i", tangent, columns[0])
-    local = np.stack([np.einsum("ij,ij->i", vectors, column) for column in columns], axis=1)
-    local *= np.where(volume < 0, -1.0, 1.0)[:, None]
-    local[:, 2] = np.maximum(local[:, 2], 0.0)
-    length = np.sqrt(np.einsum("ij,ij->i", local, local))
-    # A fine mesh that is folded there tells nothing: its normals look inwards, or cancel.
-    lost = length < 1e-12
-    local[lost], length[lost] = (0.0, 0.0, 1.0), 1.0
-    return (local / length[:, None]).astype(np.float32)
+    at_once(check, [bake(begin) for begin in range(0, len(texels.pixel), _AT_ONCE)])
+    return Texture(pad_islands(pixels.reshape(side, side, 3), texels.covered(), check=check))

@@ -21,20 +21,22 @@ def pad_islands(
     Half the space between two islands belongs to each of them, however small a mipmap gets. ``check``: called between
     the steps; what it raises comes out of here.
     """
+    # Numba takes half a second to import.
+    from kiss3d_backend.mesh.bake.kernels import copy_pixels, nearest_pixels
+
     if covered.all() or not covered.any():
         return pixels
     nearest = _nearest_covered(covered, check)
     check()
     source = np.empty(int(nearest.max()) + 1, dtype=np.int64)
-    for row in range(0, len(pixels), _ROWS_AT_ONCE):
+    flat, label = pixels.reshape(-1, pixels.shape[2]), nearest.ravel()
+    nearest_pixels(covered.ravel(), label, source)
+    padded = np.empty_like(flat)
+    at_once = _ROWS_AT_ONCE * pixels.shape[1]
+    for begin in range(0, len(flat), at_once):
         check()
-        band = covered[row : row + _ROWS_AT_ONCE]
-        source[nearest[row : row + _ROWS_AT_ONCE][band]] = np.flatnonzero(band) + row * pixels.shape[1]
-    padded, flat = np.empty_like(pixels), pixels.reshape(-1, pixels.shape[2])
-    for row in range(0, len(pixels), _ROWS_AT_ONCE):
-        check()
-        padded[row : row + _ROWS_AT_ONCE] = flat[source[nearest[row : row + _ROWS_AT_ONCE]]]
-    return padded
+        copy_pixels(flat, label[begin : begin + at_once], source, padded[begin : begin + at_once])
+    return padded.reshape(pixels.shape)
 
 
 def _nearest_covered(covered: NDArray[np.bool_], check: Callable[[], None]) -> NDArray[np.int32]:

@@ -53,13 +53,22 @@ class SurfaceGrid:
         return nodes, shares
 
     def cells(self) -> NDArray[np.int32]:
-        """(C, 3): the nodes of each of the small triangles between them."""
+        """(C, 3): the nodes of every second of the small triangles between them, those that lie as the large one does.
+        Each side of a small triangle belongs to one of them; what lies on a large one's side, to one in each of the
+        two. The same cells of every large triangle follow each other, in the order of :meth:`sides_inside`.
+        """
+        x, y = (each / self.parts for each in self._upper())
+        middles = np.stack([1.0 - x - y - 2 / (3 * self.parts), x + 1 / (3 * self.parts), y + 1 / (3 * self.parts)], 1)
+        faces = np.repeat(np.arange(len(self.triangles), dtype=np.int32), len(middles))
+        return self.at(faces, np.tile(middles.astype(np.float32), (len(self.triangles), 1)))[0]
+
+    def sides_inside(self) -> NDArray[np.bool_]:
+        """(C / T, 3): which sides of the cells of a large triangle, from each node to the next, lie inside of it."""
+        i, j = self._upper()
+        return np.stack([j > 0, i + j < self.parts - 1, i > 0], axis=1)
+
+    def _upper(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Of each cell of a large triangle, the steps of its first node towards corners 1 and 2."""
         j, i = (each.ravel() for each in np.divmod(np.arange(self.parts**2), self.parts))
         upper = i + j < self.parts
-        # Of the two halves of a parallelogram one point each, a third from its corner.
-        i, j = np.where(upper, i, self.parts - 1 - i), np.where(upper, j, self.parts - j)
-        x = np.where(upper, i + 1 / 3, i + 2 / 3) / self.parts
-        y = np.where(upper, j + 1 / 3, j - 1 / 3) / self.parts
-        middles = np.stack([1.0 - x - y, x, y], axis=1).astype(np.float32)
-        faces = np.repeat(np.arange(len(self.triangles), dtype=np.int32), len(middles))
-        return self.at(faces, np.tile(middles, (len(self.triangles), 1)))[0]
+        return i[upper], j[upper]

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from kiss3d_backend.mesh.at_once import Check, at_once
 from kiss3d_backend.mesh.raster import rasterize
 
 _FRINGE = 1.5
@@ -34,12 +35,22 @@ class Texels:
 
     def mix(self, values: NDArray[np.float32], triangles: NDArray[np.int32], part: slice) -> NDArray[np.float32]:
         """Vertex values (V, C) interpolated at a run of the pixels, (p, C)."""
-        corners = triangles[self.triangle[part]]
-        weights = self.barycentric[part]
-        mixed = values[corners[:, 0]] * weights[:, :1]
-        mixed += values[corners[:, 1]] * weights[:, 1:2]
-        mixed += values[corners[:, 2]] * weights[:, 2:]
+        # Numba takes half a second to import.
+        from kiss3d_backend.mesh.bake.kernels import mix_corners
+
+        mixed = np.empty((len(self.pixel[part]), values.shape[1]), dtype=np.float32)
+        mix_corners(values, triangles, self.triangle[part], self.barycentric[part], mixed)
         return mixed
+
+    def run(self, begin: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+        """``pixel``, ``triangle`` and ``barycentric`` of a run of the pixels, as the kernels take them."""
+        return self.pixel[begin:end], self.triangle[begin:end], self.barycentric[begin:end]
+
+    def covered(self) -> NDArray[np.bool_]:
+        """(side, side): which pixels these are."""
+        covered = np.zeros(self.side**2, dtype=bool)
+        covered[self.pixel] = True
+        return covered.reshape(self.side, self.side)
 
 
 def find_texels(
@@ -52,10 +63,11 @@ def find_texels(
     """Rasterises the islands. ``uvs``: (N, 2) in [0, 1], v upwards; ``uv_triangles``: (T, 3). ``check``: called between
     bands of rows; what it raises comes out of here.
     """
-    bands: list[Texels] = []
-    for first in range(0, side, _ROWS_AT_ONCE):
-        check()
-        bands.append(_band(uvs, uv_triangles, side, first, min(_ROWS_AT_ONCE, side - first)))
+
+    def band(first: int) -> Callable[[Check], Texels]:
+        return lambda _: _band(uvs, uv_triangles, side, first, min(_ROWS_AT_ONCE, side - first))
+
+    bands: list[Texels] = at_once(check, [band(first) for first in range(0, side, _ROWS_AT_ONCE)])
     check()
     pixel = np.concatenate([band.pixel for band in bands])
     triangle = np.concatenate([band.triangle for band in bands])

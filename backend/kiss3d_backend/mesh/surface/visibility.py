@@ -11,8 +11,12 @@ from kiss3d_backend.mesh.raster import rasterize
 from kiss3d_backend.mesh.surface.view import ColourView
 
 _FINER = 2
-_STEEPEST = 20.0
-_CONSTANT_BIAS = 1e-3
+STEEPEST = 20.0
+"""A point may be farther away than the depth of its pixel by a pixel times the slope of its surface, up to this one."""
+
+CONSTANT_BIAS = 1e-3
+"""And by this share of the distance."""
+
 _JUMP = 0.03
 _JUMP_PIXELS = 3
 
@@ -46,28 +50,3 @@ def depth_map(positions: NDArray[np.float32], triangles: NDArray[np.int32], view
     with np.errstate(invalid="ignore"):  # infinity minus infinity, where there is nothing
         behind = covered & (distance - nearest > _JUMP * nearest)
     return DepthMap(farthest, behind[::_FINER, ::_FINER])
-
-
-def to_clip(points: NDArray[np.float32], view: ColourView) -> NDArray[np.float32]:
-    """Points (3, P) in clip space, (4, P) float32."""
-    matrix = view.camera.world_to_clip.astype(np.float32)
-    return np.stack([row[0] * points[0] + row[1] * points[1] + row[2] * points[2] + row[3] for row in matrix])
-
-
-def is_visible(
-    clip: NDArray[np.float32], cosine: NDArray[np.float32], depth: DepthMap, view: ColourView
-) -> NDArray[np.bool_]:
-    """Whether the view sees points, (P,) bool. ``clip``: (4, P); ``cosine``: (P,), of the angle between the surface's
-    normal and the way to the eye: the steeper the surface, the more its depth varies within a pixel.
-    """
-    height, width = depth.farthest.shape
-    distance = clip[3]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        column = np.floor((clip[0] / distance + 1.0) * (width / 2.0))
-        row = np.floor((1.0 - clip[1] / distance) * (height / 2.0))
-    within = (distance > 0) & (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    column = np.where(within, column, 0).astype(np.int32)
-    row = np.where(within, row, 0).astype(np.int32)
-    pixel = (2.0 * view.camera.tangent / height) * distance
-    steepness = np.minimum(np.sqrt(np.maximum(1.0 - cosine**2, 0.0)) / np.maximum(cosine, 1e-6), _STEEPEST)
-    return within & (distance <= depth.farthest[row, column] + pixel * steepness + _CONSTANT_BIAS * distance)
