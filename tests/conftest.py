@@ -19,6 +19,8 @@ _config_dir = tempfile.TemporaryDirectory(prefix="kiss3d-test-config-")
 os.environ[CONFIG_DIR_VARIABLE] = _config_dir.name
 _cache_dir = tempfile.TemporaryDirectory(prefix="kiss3d-test-cache-")
 os.environ[CACHE_DIR_VARIABLE] = _cache_dir.name
+# Read when torch and Numba are loaded. Threads that wait would spin, and take the processor from the tests beside them.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def warm_up() -> None:
     ImageDraw.Draw(disc).ellipse((8, 8, side - 8, side - 8), fill=(200, 120, 60, 255))
     file = io.BytesIO()
     disc.save(file, "PNG")
-    run_recipe(RECIPES["draft"], JobInputs(file.getvalue(), faces=200, texture_size=1024), _NoSink(), threading.Event())
+    run_recipe(RECIPES["draft"], JobInputs(file.getvalue(), faces=200, texture_size=256), _NoSink(), threading.Event())
 
 
 class _NoSink:
