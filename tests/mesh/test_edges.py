@@ -31,10 +31,11 @@ def _sides(triangles: NDArray[np.int32]) -> dict[tuple[int, int], list[int]]:
     return dict(sorted(found.items()))
 
 
-@given(triangle_soups())
-def test_edges_are_those_of_a_dictionary(triangles: NDArray[np.int32]) -> None:
+@pytest.mark.parametrize("vertices", [9, 2**31 - 1])
+@given(triangles=triangle_soups())
+def test_edges_are_those_of_a_dictionary(vertices: int, triangles: NDArray[np.int32]) -> None:
     expected = _sides(triangles)
-    edges = find_edges(triangles, 9)
+    edges = find_edges(triangles, vertices)
     assert [tuple(ends) for ends in edges.ends.tolist()] == list(expected)
     assert edges.uses.tolist() == [len(sides) for sides in expected.values()]
     for edge, sides in enumerate(expected.values()):

@@ -9,18 +9,20 @@ should lie on the view's outline. Everything is in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import attrs
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
+from kiss3d_backend.mesh.at_once import Check, at_once
 from kiss3d_backend.mesh.bundle.masks import INSIDE
 from kiss3d_backend.mesh.camera import Camera, bundle_cameras
 from kiss3d_backend.mesh.edges import find_edges
-from kiss3d_backend.mesh.fit.outlines import drawn_outline, nearest, trace
+from kiss3d_backend.mesh.fit.outlines import Outline, drawn_outline, nearest, trace
 from kiss3d_backend.mesh.normals import vertex_normals
 from kiss3d_backend.mesh.raster import rasterize
 from kiss3d_backend.mesh.types import Mesh
@@ -50,7 +52,7 @@ def fit_to_views(
     normals: NDArray[np.float32],
     mattes: NDArray[np.float32],
     *,
-    check: Callable[[], None] = lambda: None,
+    check: Check = lambda: None,
 ) -> Mesh:
     """``mesh``, closed and in the bundle's world, with its vertices moved by up to a few pixels.
 
@@ -67,19 +69,15 @@ def fit_to_views(
     for _ in range(_ROUNDS):
         check()
         surface = _Surface.of(mesh, _pixel(size))
-        system = _System(len(mesh.positions))
-        known = _add_normals(system, surface, normals, mattes, cameras)
-        for camera, outline, tree in zip(cameras, wanted, trees, strict=True):
-            check()
-            drawn = drawn_outline(mesh.positions, mesh.triangles, camera, size)
-            ours, theirs = nearest(drawn.outline, tree)
-            corners = mesh.triangles[drawn.triangle[ours]]
-            across = outline.normals[theirs]
-            off = np.einsum("ij,ij->i", across, outline.points[theirs] - drawn.outline.points[ours])
-            weight = np.sqrt(_OUTLINE * drawn.outline.lengths[ours])
-            moved = np.einsum("ij,ikj->ik", across, surface.in_picture(camera, size)[corners])
-            system.add(corners, weight[:, None] * drawn.barycentric[ours] * moved, weight * off)
-        check()
+        (system, known), *others = at_once(
+            check,
+            [
+                partial(_of_normals, surface, normals, mattes, cameras),
+                *(partial(_of_outline, surface, *view, size) for view in zip(cameras, wanted, trees, strict=True)),
+            ],
+        )
+        for other in others:
+            system.join(other)
         shown = np.minimum(known[edges[:, 0]], known[edges[:, 1]])
         even = np.sqrt(_SEEN + (_UNSEEN - _SEEN) * np.clip(1.0 - 2.0 * shown, 0.0, 1.0))
         system.add(edges, np.stack([even, -even], axis=1), np.zeros(len(edges)))
@@ -132,6 +130,11 @@ class _System:
         self._matrix = self._matrix + (matrix.T @ matrix).tocsc()
         self._right += matrix.T @ right
 
+    def join(self, other: _System) -> None:
+        """Adds the rows of another one."""
+        self._matrix = self._matrix + other._matrix
+        self._right += other._right
+
     def solved(self) -> NDArray[np.float64]:
         """(V,), drawn to zero a little."""
         matrix = (self._matrix + _STAY * sp.eye_array(self._count)).tocsc()
@@ -139,16 +142,32 @@ class _System:
         return factors.solve(self._right)
 
 
-def _add_normals(
-    system: _System,
+def _of_outline(surface: _Surface, camera: Camera, outline: Outline, tree: KDTree, size: int, _: Check) -> _System:
+    """Each piece of the mesh's outline in a picture of ``size`` x ``size`` pixels, drawn to ``outline``."""
+    mesh = surface.mesh
+    system = _System(len(mesh.positions))
+    drawn = drawn_outline(mesh.positions, mesh.triangles, camera, size)
+    ours, theirs = nearest(drawn.outline, tree)
+    corners = mesh.triangles[drawn.triangle[ours]]
+    across = outline.normals[theirs]
+    off = np.einsum("ij,ij->i", across, outline.points[theirs] - drawn.outline.points[ours])
+    weight = np.sqrt(_OUTLINE * drawn.outline.lengths[ours])
+    moved = np.einsum("ij,ikj->ik", across, surface.in_picture(camera, size)[corners])
+    system.add(corners, weight[:, None] * drawn.barycentric[ours] * moved, weight * off)
+    return system
+
+
+def _of_normals(
     surface: _Surface,
     normals: NDArray[np.float32],
     mattes: NDArray[np.float32],
     cameras: tuple[Camera, ...],
-) -> NDArray[np.float64]:
-    """Adds each side of each triangle that a view shows; how many pixels show each vertex's triangles, (V,)."""
+    _: Check,
+) -> tuple[_System, NDArray[np.float64]]:
+    """Each side of each triangle that a view shows; and how many pixels show each vertex's triangles, (V,)."""
     triangles, positions = surface.mesh.triangles, surface.mesh.positions.astype(np.float64)
     count = len(positions)
+    system = _System(count)
     clip = np.stack([camera.clip(positions) for camera in cameras]).astype(np.float32)
     fragments = rasterize(clip, triangles, (mattes.shape[1], mattes.shape[2]))
     shown = (fragments.triangle >= 0) & (mattes >= INSIDE)
@@ -172,4 +191,4 @@ def _add_normals(
         weight = np.sqrt(pixels[known] / 3) / np.maximum(np.linalg.norm(side, axis=1), 0.1)
         along = np.einsum("ij,ikj->ik", direction, surface.normals[ends]) * (weight[:, None] * (-1.0, 1.0))
         system.add(ends, along, -weight * np.einsum("ij,ij->i", direction, side))
-    return np.bincount(triangles.ravel(), np.repeat(pixels, 3), count) / 3
+    return system, np.bincount(triangles.ravel(), np.repeat(pixels, 3), count) / 3

@@ -76,19 +76,28 @@ def drawn_outline(
     fragments = rasterize(camera.clip(positions).astype(np.float32)[None], triangles, (fine, fine))
     triangle = fragments.triangle[0]
     covered = triangle >= 0
-    matte = covered.reshape(size, _FINER, size, _FINER).mean(axis=(1, 3), dtype=np.float32)
+    # Nine additions of whole pictures: many times faster than a mean over two axes.
+    parts = [covered[row::_FINER, column::_FINER] for row in range(_FINER) for column in range(_FINER)]
+    matte = np.asarray(sum(parts[1:], parts[0].astype(np.uint8)) / np.float32(_FINER**2), dtype=np.float32)
     outline = trace(matte)
     if not len(outline.points):
         return DrawnOutline(outline, np.empty(0, np.int32), np.empty((0, 3), np.float32))
-    _, labels = cv2.distanceTransformWithLabels(
-        (~covered).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    nearest = np.asarray(labels, dtype=np.int32)
-    source = np.empty(int(nearest.max()) + 1, dtype=np.int64)
-    source[nearest[covered]] = np.flatnonzero(covered)
     inner = (outline.points - _WITHIN * outline.normals + 0.5) * _FINER
     column, row = np.clip(np.floor(inner), 0, fine - 1).astype(np.int64).T
-    place = source[nearest[row, column]]
+    # Only the part of the picture with the object in it: what is nearest lies there.
+    (top, bottom), (left, right) = (
+        (min(int(place.min()), int(shown[0])), max(int(place.max()), int(shown[-1])) + 1)
+        for place, shown in ((row, np.flatnonzero(covered.any(1))), (column, np.flatnonzero(covered.any(0))))
+    )
+    here = covered[top:bottom, left:right]
+    _, labels = cv2.distanceTransformWithLabels(
+        (~here).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    label = np.asarray(labels, dtype=np.int32)
+    source = np.empty(int(label.max()) + 1, dtype=np.int64)
+    shown_row, shown_column = np.nonzero(here)
+    source[label[here]] = (shown_row + top) * fine + shown_column + left
+    place = source[label[row - top, column - left]]
     return DrawnOutline(outline, triangle.ravel()[place], fragments.barycentric[0].reshape(-1, 3)[place])
 
 
