@@ -54,6 +54,8 @@ ELSEWHERE = {
 """What cannot be run here, by how it begins, and why."""
 SHELLS = ("", "sh", "bash", "console")
 AS_ITS_USER = "sudo -u kiss3d -H /opt/kiss3d/env/bin/"
+PATIENCE = 400
+"""Seconds that a command may take: a whole reconstruction is among them, and other tests run beside it."""
 REMARK = re.compile(r"\s{2,}\(.*\)$")
 
 
@@ -105,7 +107,7 @@ class Desk:
             input=given,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         # A machine without a graphics card is one that the doctor, and so the status, has something to say of.
@@ -132,7 +134,7 @@ class Desk:
         assert process.stdout is not None
         told = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = process.communicate(timeout=PATIENCE)
         assert "tcp://127.0.0.1:" in told and process.returncode == 0, told + rest + errors
         return told + rest
 

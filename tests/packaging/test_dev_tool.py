@@ -116,7 +116,7 @@ def test_layers_are_all_folders_with_tests_slow_ones_last(dev: ModuleType) -> No
         folder.mkdir(parents=True)
         (folder / "test_something.py").touch()
     (dev.ROOT / "tests" / "empty").mkdir()
-    assert dev.test_layers(fast=False) == ["mesh", "zebra", "e2e", "blender"]
+    assert dev.test_layers(fast=False) == ["mesh", "zebra", "blender", "e2e"]
     assert dev.test_layers(fast=True) == ["mesh", "zebra"]
 
 
