@@ -121,3 +121,10 @@ class TestBadInput:
     )
     def test_options(self, folder: Path, tmp_path: Path, options: list[str], code: str):
         assert_error(kiss3d("reconstruct", folder / "bundle.png", "-o", tmp_path / "o.glb", *options), code)
+
+    def test_a_wrong_option_is_told_before_torch_is_imported(self, folder: Path, tmp_path: Path):
+        program = "import sys; from kiss3d_backend.cli import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+        command = [sys.executable, "-c", program, "reconstruct", str(folder / "bundle.png"), "--faces", "1"]
+        done = subprocess.run([*command, "-o", str(tmp_path / "o.glb")], capture_output=True, text=True, check=False)
+        assert done.returncode == ERRORS["params.invalid"].exit_code, done.stderr
+        assert done.stdout.strip() == "False"

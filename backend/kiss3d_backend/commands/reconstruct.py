@@ -47,10 +47,12 @@ def run_reconstruct(options: ReconstructOptions) -> None:
     check_writable(options.output, ".glb")
     if options.render is not None:
         check_writable(options.render, ".png")
+    # What is wrong with the options is told before torch is imported, which takes seconds.
+    settings = _settings(options)
     from kiss3d_backend.stages.refine_shape import require_torch
 
     require_torch()
-    settings = _settings(options)
+    _check_rasterizer(options.rasterizer)
     from kiss3d_backend.mesh.glb import write_glb
     from kiss3d_backend.mesh.png import encode_png
     from kiss3d_backend.mesh.read import read_mesh_file
@@ -93,14 +95,11 @@ def run_reconstruct(options: ReconstructOptions) -> None:
 
 
 def _settings(options: ReconstructOptions) -> ReconstructSettings:
-    from kiss3d_backend.mesh.raster.choose import BACK_ENDS
     from kiss3d_backend.recipes.reconstruct import RECONSTRUCT_PRESETS
 
     if options.preset not in RECONSTRUCT_PRESETS:
         names = ", ".join(RECONSTRUCT_PRESETS)
         raise PresetUnknown(f"There is no preset '{options.preset:.64}'.", f"Choose one of: {names}.")
-    if options.rasterizer not in (None, *BACK_ENDS):
-        raise ParamsInvalid(f"There is no rasteriser '{options.rasterizer:.64}'.", f"One of: {', '.join(BACK_ENDS)}.")
     preset = RECONSTRUCT_PRESETS[options.preset]
     try:
         return attrs.evolve(
@@ -114,6 +113,13 @@ def _settings(options: ReconstructOptions) -> ReconstructSettings:
         raise ParamsInvalid(
             "The faces must be from 100 to 1,000,000, the texture size one of 1024, 2048 and 4096."
         ) from error
+
+
+def _check_rasterizer(name: str | None) -> None:
+    from kiss3d_backend.mesh.raster.choose import BACK_ENDS
+
+    if name not in (None, *BACK_ENDS):
+        raise ParamsInvalid(f"There is no rasteriser '{name:.64}'.", f"One of: {', '.join(BACK_ENDS)}.")
 
 
 class _DisplaySink:
