@@ -24,6 +24,7 @@ from kiss3d_backend.pipeline.stage import StageContext
 from kiss3d_backend.pipeline.types import BundleViews
 from kiss3d_backend.stages.finish_shape import FinishShape, ToFinish
 from kiss3d_backend.stages.refine_shape import RefineShape, ToRefine
+from kiss3d_backend.stages.start_shape import Start, StartShape
 from kiss3d_backend.stages.texture_shape import TextureShape, ToTexture
 from kiss3d_protocol.errors import JobCancelled
 
@@ -84,6 +85,10 @@ def refine(context: StageContext) -> None:
     RefineShape(FULL_SIZE).run(ToRefine(views, mesh, "coarse", FULL_SIZE.most_faces), context)
 
 
+def hull(context: StageContext) -> None:
+    StartShape().run(Start(body()[1], None), context)
+
+
 def finish(context: StageContext) -> None:
     mesh, views = body()
     FinishShape().run(ToFinish(mesh, FACES // 3, views), context)
@@ -100,7 +105,7 @@ def large_texture(context: StageContext) -> None:
     texture(context, 4096)
 
 
-STAGES = {"refine": refine, "finish": finish, "texture": texture, "large texture": large_texture}
+STAGES = {"hull": hull, "refine": refine, "finish": finish, "texture": texture, "large texture": large_texture}
 
 
 @pytest.fixture(scope="module", autouse=True)

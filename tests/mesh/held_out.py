@@ -178,6 +178,15 @@ def _thin_plate(points: Points) -> Points:
     return _box(_turned(points, about_y=30.0, about_x=25.0), (0, 0, 0), (0.5, 0.35, 0.012))
 
 
+def _spindly_chair(points: Points) -> Points:
+    """Legs and slats of 4 pixels, which a smoothed start reduces to threads."""
+    thin = 0.0095
+    legs = [_box(points, (x, -0.28, z), (thin, 0.22, thin)) for x in (-0.2, 0.2) for z in (-0.2, 0.2)]
+    posts = [_box(points, (x, 0.22, -0.2), (thin, 0.27, thin)) for x in (-0.2, 0.2)]
+    slats = [_box(points, (0, y, -0.2), (0.2, thin, 0.7 * thin)) for y in (0.1, 0.25, 0.4)]
+    return _any(_box(points, (0, -0.05, 0), (0.22, 0.015, 0.22)), *legs, *posts, *slats)
+
+
 def _ball(points: Points) -> Points:
     return _ellipsoid(points, (0, 0, 0), (0.5, 0.5, 0.5))
 
@@ -218,6 +227,7 @@ HELD_OUT: dict[str, HeldOut] = {
     "thin plate": HeldOut(_thin_plate, 192),
     "statue": HeldOut(_statue),
     "tiny ball": HeldOut(_ball, 96, scale=0.06, shift=(0.2, -0.1, 0.1)),
+    "spindly chair": HeldOut(_spindly_chair, 256),
     "at the border": HeldOut(_statue, scale=2.1, shift=(0.35, 0.2, 0.0)),
 }
 

@@ -7,7 +7,7 @@ that is fitted to the object, finer along an axis where the object is thin.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import numpy as np
@@ -43,14 +43,19 @@ _STEEPEST = 1.25
 
 
 def visual_hull(
-    mattes: NDArray[np.floating], cameras: Sequence[Camera] | None = None, resolution: int = DEFAULT_RESOLUTION
+    mattes: NDArray[np.floating],
+    cameras: Sequence[Camera] | None = None,
+    resolution: int = DEFAULT_RESOLUTION,
+    *,
+    check: Callable[[], None] = lambda: None,
 ) -> Mesh:
     """The hull of an object, a closed manifold mesh of one or more parts.
 
     ``mattes``: (N, S, S) in [0, 1], the covered share of each pixel (a boolean mask does too). ``cameras``: N; by
     default those of a bundle. ``resolution``: cells along the longest side. Parts that are too thin for the grid are
     widened to a cell and a half. An object that is cut off by the border of a picture goes on for a little beyond it.
-    Views that have no common body are widened, up to 16 pixels, until they have one.
+    Views that have no common body are widened, up to 16 pixels, until they have one. ``check``: called between steps;
+    what it raises comes out of here.
 
     Raises :class:`ViewEmpty` for an empty mask and :class:`ViewsDisagree` when no widening helps; both name the view.
     """
@@ -58,16 +63,21 @@ def visual_hull(
     for index, matte in enumerate(mattes):
         if not np.isfinite(matte).all() or not (matte >= INSIDE).any():
             raise ViewEmpty(f"There is no object in {view_name(index)}.")
-    fields = [
-        _View(camera, _outline_distance(np.asarray(matte, np.float32)))
-        for camera, matte in zip(cameras, mattes, strict=True)
-    ]
+    fields: list[_View] = []
+    for camera, matte in zip(cameras, mattes, strict=True):
+        check()
+        fields.append(_View(camera, _outline_distance(np.asarray(matte, np.float32))))
     for slack in _SLACK_PIXELS:
+        check()
         box = _bounds(fields, slack)
         if box is None:
             continue
         spacing = _spacing(box, resolution, max(view.pixels_per_unit for view in fields))
-        mesh = _surface([view.widened(spacing) for view in fields], box, spacing, slack)
+        widened: list[_View] = []
+        for view in fields:
+            check()
+            widened.append(view.widened(spacing))
+        mesh = _surface(widened, box, spacing, slack, check)
         if mesh is not None:
             return mesh
     raise ViewsDisagree(
@@ -178,21 +188,28 @@ def _spacing(box: NDArray[np.float64], resolution: int, pixels_per_unit: float) 
 
 
 def _surface(
-    views: Sequence[_View], box: NDArray[np.float64], spacing: NDArray[np.float64], slack: float
+    views: Sequence[_View],
+    box: NDArray[np.float64],
+    spacing: NDArray[np.float64],
+    slack: float,
+    check: Callable[[], None],
 ) -> Mesh | None:
     """The surface on a grid around the box, or None when no node is inside."""
     counts = np.ceil((box[1] - box[0]) / spacing).astype(int) + 1 + 2 * _MARGIN
     counts = -(-counts // _BLOCK) * _BLOCK
     origin = (box[0] + box[1]) / 2 - spacing * (counts - 1) / 2
-    value = _sampled(views, origin, spacing, counts, slack)
+    value = _sampled(views, origin, spacing, counts, slack, check)
     smallest = float(spacing.min())
     for axis in range(3):
         border = np.moveaxis(value, axis, 0)
         border[[0, -1]] = np.minimum(border[[0, -1]], -smallest)
     if not (value > 0).any():
         return None
+    check()
     value = _without_specks(value, smallest)
+    check()
     value = _away_from_zero(_well_composed(value, smallest), _NEAREST_TO_NODE * smallest)
+    check()
     corners, faces = zero_surface(value)
     positions = (origin + corners.astype(np.float64) * spacing).astype(np.float32)
     a, b, c = (positions[faces[:, corner]].astype(np.float64) for corner in range(3))
@@ -207,6 +224,7 @@ def _sampled(
     spacing: NDArray[np.float64],
     counts: NDArray[np.int64],
     slack: float,
+    check: Callable[[], None],
 ) -> NDArray[np.float32]:
     """The field at the nodes; exact only in blocks that the surface may pass through."""
     blocks = counts // _BLOCK
@@ -219,6 +237,7 @@ def _sampled(
     near = np.flatnonzero(np.abs(middle) < _STEEPEST * np.linalg.norm(spacing) * (_BLOCK + 1) / 2)
     inner = np.stack(np.meshgrid(*(np.arange(_BLOCK),) * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     for begin in range(0, len(near), 512):
+        check()
         chosen = near[begin : begin + 512]
         nodes = (index[chosen, None] * _BLOCK + inner).reshape(-1, 3)
         field[chosen] = _least(views, origin + nodes * spacing, slack).reshape(-1, _BLOCK, _BLOCK, _BLOCK)

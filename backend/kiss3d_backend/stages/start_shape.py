@@ -31,7 +31,7 @@ class StartShape(Stage[Start, Mesh]):
 
     def run(self, value: Start, context: StageContext) -> Mesh:
         if value.coarse is None:
-            return visual_hull(value.views.mattes)
+            return visual_hull(value.views.mattes, check=context.check_cancelled)
         cleaned = clean(value.coarse.positions, value.coarse.triangles)
         context.progress(1, 2)
         return Mesh(cleaned.positions, cleaned.triangles)
