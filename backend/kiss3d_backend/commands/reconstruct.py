@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,6 +50,8 @@ def run_reconstruct(options: ReconstructOptions) -> None:
         check_writable(options.render, ".png")
     # What is wrong with the options is told before torch is imported, which takes seconds.
     settings = _settings(options)
+    # As in a worker: threads that wait by spinning are many times slower beside other programs, and gain little.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from kiss3d_backend.stages.refine_shape import require_torch
 
     require_torch()
