@@ -8,6 +8,7 @@
     lamp = api.generate(prompt="a brass desk lamp", preset="fast")
     finer = api.generate(mesh=chair, prompt="a carved oak chair", preset="fast")
     bust = api.generate(views="bundle.png", faces=20_000, texture_size=2048)
+    cup = api.generate(prompt="a tin cup", preset="fast", bundles=4, pick=2)
     api.generate(mesh=chair, place="IN_PLACE", options=api.ResultOptions(lods=3, asset=True, tags=("chair",)))
 
 Several at once::
@@ -34,7 +35,7 @@ from typing import Literal
 
 import bpy
 
-from kiss3d_protocol.errors import JobUnknown, ParamsInvalid
+from kiss3d_protocol.errors import ConnectionLost, JobNotWaiting, JobUnknown, ParamsInvalid
 from kiss3d_protocol.messages import new_job_id
 from kiss3d_protocol.params import DEFAULT_PRESET
 
@@ -46,7 +47,7 @@ from .commands.run import run
 from .importer.result_options import ResultOptions
 from .importer.target import Target
 from .job import Job
-from .job_inputs import JobInputs, make_params
+from .job_inputs import JobInputs, among_bundles, check_pick, make_params
 from .job_state import JobState
 from .waiting import wait_until_settled
 
@@ -79,6 +80,16 @@ class JobHandle:
         """The object in the scene: coarse while the job runs, None before there is a mesh or when it is gone."""
         return self._job.target.object()
 
+    def choose(self, number: int) -> None:
+        """Lets the job go on with one of ``state.bundles``, from 1. Raises :class:`JobNotWaiting` unless
+        ``state.choosing``, and :class:`ParamsInvalid` when there is no such bundle."""
+        if not self.state.choosing:
+            raise JobNotWaiting(f"The job '{self.state.name}' does not wait for a choice.")
+        check_pick(number, len(self.state.bundles))
+        if not blender_session.monitor().choose(self._job, number - 1):
+            raise ConnectionLost("The connection to the backend was lost.")
+        blender_session.wake()
+
     def cancel(self) -> None:
         """Asks for the end of the job. What it has put into the scene is taken out again."""
         blender_session.monitor().cancel(self._job)
@@ -107,6 +118,8 @@ def generate(
     views: PictureSource | Sequence[PictureSource] | None = None,
     faces: int | None = None,
     texture_size: int | None = None,
+    bundles: int = 1,
+    pick: int | None = None,
     bundle_seed: int | None = None,
     write_prompt: bool = False,
     redraw: bool = True,
@@ -121,6 +134,8 @@ def generate(
     round by 90 degrees each; a ``mesh`` with them is the coarse one to start from.
 
     ``seed`` and ``bundle_seed``: 0 to 2³²-1; another ``bundle_seed`` draws another bundle of the same imagined views.
+    ``bundles``: how many are drawn to choose from, 1 to 8, with seeds that follow one another; ``pick``: the number of
+    the one that the object is made of, from 1. To look at them first, see :func:`submit`.
     ``write_prompt``: let the backend's chat model rewrite the prompt, or the caption where there is none.
     ``redraw``: draw a bundle that does not look right once more, with another seed.
     ``faces``: triangles of the result, 100 to 1,000,000; ``texture_size``: 1024, 2048 or 4096 pixels; None leaves them
@@ -136,6 +151,8 @@ def generate(
     Raises a :class:`Kiss3DError`: PictureError, MeshError, ParamsError, ConnectionFailed, BackendError or JobError.
     Raises TimeoutError after ``timeout`` seconds; the job is cancelled then.
     """
+    if bundles > 1 and pick is None:
+        raise ParamsInvalid(f"There are {bundles} bundles, and no one picks one.", "Say which with 'pick'.")
     job = submit(
         picture,
         preset,
@@ -149,6 +166,8 @@ def generate(
         views=views,
         faces=faces,
         texture_size=texture_size,
+        bundles=bundles,
+        pick=pick,
         bundle_seed=bundle_seed,
         write_prompt=write_prompt,
         redraw=redraw,
@@ -172,15 +191,23 @@ def submit(
     views: PictureSource | Sequence[PictureSource] | None = None,
     faces: int | None = None,
     texture_size: int | None = None,
+    bundles: int = 1,
+    pick: int | None = None,
     bundle_seed: int | None = None,
     write_prompt: bool = False,
     redraw: bool = True,
     place: Place = "SCENE",
     options: ResultOptions | None = None,
 ) -> JobHandle:
-    """As :func:`generate`, but returns at once. The backend does one job after the other."""
+    """As :func:`generate`, but returns at once. The backend does one job after the other.
+
+    With several ``bundles`` and no ``pick``, the job waits for :meth:`JobHandle.choose` when it has drawn them.
+    """
     context = bpy.context
     params = make_params(preset, seed, prompt, faces, texture_size, bundle_seed, write_prompt, redraw)
+    params = among_bundles(params, bundles)
+    if pick is not None:
+        check_pick(pick, bundles)
     if not 0 < size < math.inf:
         raise ParamsInvalid(f"The size {size} is not a length greater than 0.")
     inputs = _take(picture, mesh, views, prompt)
@@ -192,7 +219,10 @@ def submit(
     else:
         target = Target.at_object(new_job_id(), mesh, inputs.mesh, context.scene, in_place=place == "IN_PLACE")
     target.options, target.pictures = options or ResultOptions(), inputs.pictures
-    job = blender_session.monitor().submit(preferences.backend(context, backend), inputs, params, target, on_progress)
+    job = blender_session.monitor().submit(
+        *(preferences.backend(context, backend), inputs, params, target, on_progress),
+        pick=None if pick is None else pick - 1,
+    )
     blender_session.wake()
     return JobHandle(job)
 

@@ -32,7 +32,8 @@ class Job:
     ``settled`` is True when nothing will happen to it any more, neither at the backend nor in the scene. ``placed`` is
     the quality of the mesh that stands in the scene. ``inputs`` is None for one that was made in another session.
     ``began`` and ``ended`` are times of the monitor's clock. ``on_report`` waits for the report that was asked for: the
-    page as UTF-8, or why there is none. ``only_final``: earlier meshes are not put into the scene.
+    page as UTF-8, or why there is none. ``only_final``: earlier meshes are not put into the scene. ``pick``: the bundle
+    that is chosen when the job waits for a choice, by index; None leaves it to somebody else.
     """
 
     state: JobState
@@ -44,6 +45,7 @@ class Job:
     recipe: dict[str, Any]
     on_change: Callable[[JobState], None] | None = None
     only_final: bool = False
+    pick: int | None = None
     hindrance: str = ""
     placed: str = ""
     settled: bool = False

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from kiss3d_protocol.errors import ParamsInvalid
 from kiss3d_protocol.inputs import check_inputs, recipe_for
 from kiss3d_protocol.messages import MAX_VIEWS, Submit
-from kiss3d_protocol.params import FACES_RANGE, MAX_PROMPT, MAX_SEED, TEXTURE_SIZES, GenerateParams
+from kiss3d_protocol.params import FACES_RANGE, MAX_BUNDLES, MAX_PROMPT, MAX_SEED, TEXTURE_SIZES, GenerateParams
 from kiss3d_protocol.payloads import Blob, BlobWriter, ImageRef, sha256_of
 
 from .capture.arrays import CapturedMesh, write_mesh
@@ -91,6 +91,44 @@ def make_params(
         write_prompt=write_prompt,
         redraw=redraw,
     )
+
+
+def among_bundles(params: GenerateParams, bundles: int) -> GenerateParams:
+    """The settings of a job that draws so many bundles, and waits for a choice where there are several.
+
+    Raises :class:`ParamsInvalid`.
+    """
+    check_bundles(params, bundles)
+    return evolve(params, bundles=bundles, choose=bundles > 1)
+
+
+def each_bundle(params: GenerateParams, bundles: int) -> tuple[GenerateParams, ...]:
+    """The settings of jobs that each draw one of the bundles that a job of so many bundles would draw.
+
+    Raises :class:`ParamsInvalid`.
+    """
+    check_bundles(params, bundles)
+    if bundles == 1:
+        return (params,)
+    first = params.seed if params.bundle_seed is None else params.bundle_seed
+    return tuple(evolve(params, bundle_seed=(first + number) % (MAX_SEED + 1)) for number in range(bundles))
+
+
+def check_bundles(params: GenerateParams, bundles: int) -> None:
+    """Raises :class:`ParamsInvalid` when there cannot be so many bundles to choose from."""
+    if not 1 <= bundles <= MAX_BUNDLES:
+        raise ParamsInvalid(f"{bundles} bundles are not between 1 and {MAX_BUNDLES}.")
+    if bundles > 1 and params.preset == "draft":
+        raise ParamsInvalid(
+            "The preset 'draft' draws no bundles: there is nothing to choose from.",
+            "Choose another preset, or ask for one bundle.",
+        )
+
+
+def check_pick(pick: int, bundles: int) -> None:
+    """Raises :class:`ParamsInvalid` when there is no bundle with the number ``pick``, which counts from 1."""
+    if not 1 <= pick <= bundles:
+        raise ParamsInvalid(f"There is no bundle '{pick}' to pick.", f"Say a number from 1 to {bundles}.")
 
 
 def make_submit(job: str, name: str, inputs: JobInputs, params: GenerateParams) -> tuple[Submit, list[Blob]]:

@@ -21,7 +21,7 @@ from kiss3d_protocol.session import News, Received
 from .connection import BackendTarget, Connection, LocalTarget
 from .decoding import MeshDecoder
 from .importer.arrays import MeshArrays, read_mesh
-from .importer.recipe import make_recipe, with_report
+from .importer.recipe import make_recipe, with_bundle, with_report
 from .job import ArrivedMesh, Job
 from .job_inputs import JobInputs, make_submit
 from .job_state import JobState, Phase, cancel_requested, chosen, failed, reduce_job
@@ -95,9 +95,11 @@ class JobMonitor:
         on_change: Callable[[JobState], None] | None = None,
         *,
         only_final: bool = False,
+        pick: int | None = None,
     ) -> Job:
         """Makes a job whose result goes to ``target``. ``on_change`` gets every new state, from :meth:`poll`.
-        ``only_final``: nothing comes into the scene before the finished mesh.
+        ``only_final``: nothing comes into the scene before the finished mesh. ``pick``: the bundle to go on with, by
+        index, when the job waits for a choice.
 
         Raises what :func:`make_submit` raises, before anything is connected or sent.
         """
@@ -106,7 +108,7 @@ class JobMonitor:
         connection.submit(submit, blobs)
         recipe = make_recipe(target.job, inputs, submit.params, target.size)
         state = JobState(target.job, target.name)
-        job = Job(state, backend, connection, inputs, params, target, recipe, on_change, only_final)
+        job = Job(state, backend, connection, inputs, params, target, recipe, on_change, only_final, pick)
         self.jobs[job.id] = job
         self._forget_oldest()
         return job
@@ -146,8 +148,9 @@ class JobMonitor:
 
     def choose(self, job: Job, bundle: int) -> bool:
         """Lets a job that waits go on with one of its bundles, by index. False when nobody hears it now."""
-        if not job.state.choosing or not job.connection.choose(job.id, bundle):
+        if not job.state.choosing or bundle >= len(job.state.bundles) or not job.connection.choose(job.id, bundle):
             return False
+        job.recipe = with_bundle(job.recipe, job.state.bundles[bundle].seed)
         self._set(job, chosen(job.state))
         return True
 
@@ -185,6 +188,8 @@ class JobMonitor:
         for job in list(self.jobs.values()):
             if job.connection.view.link is Link.FAILED:
                 self._end_without_backend(job)
+            if job.pick is not None and job.state.choosing:
+                changed = self.choose(job, job.pick) or changed
             if not job.settled and self._settle(job):
                 return True
         return changed

@@ -40,13 +40,14 @@ class OutputOptions:
 
 @frozen
 class GenerateOptions:
-    """``blender --command kiss3d generate``. ``output.path`` is the file. ``connect``: None for what the preferences
-    say."""
+    """``blender --command kiss3d generate``. ``output.path`` is the file. ``params``: one for each object. ``pick``:
+    the bundle to go on with, by index, where a job has several. ``connect``: None for what the preferences say."""
 
     picture: Path | None
     mesh: Path | None
     views: tuple[Path, ...]
-    params: GenerateParams
+    params: tuple[GenerateParams, ...]
+    pick: int | None
     output: OutputOptions
     connect: str | None
     as_json: bool

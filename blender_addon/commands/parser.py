@@ -10,10 +10,10 @@ from pathlib import Path
 
 from kiss3d_protocol.errors import ParamsInvalid
 from kiss3d_protocol.messages import MAX_LISTED_JOBS
-from kiss3d_protocol.params import DEFAULT_PRESET, MAX_SEED
+from kiss3d_protocol.params import DEFAULT_PRESET, MAX_BUNDLES, MAX_SEED, GenerateParams
 
 from ..importer.result_options import MAX_LODS, ResultOptions, split_tags
-from ..job_inputs import make_params
+from ..job_inputs import among_bundles, check_pick, each_bundle, make_params
 from .options import BatchOptions, GenerateOptions, ImportOptions, Options, OutputOptions
 
 PROGRAM = "blender --command kiss3d"
@@ -21,6 +21,7 @@ JOBS_AT_ONCE = 4
 """With the backend, which works on one after the other: enough that it never waits for us."""
 MOST_JOBS_AT_ONCE = 16
 DEFAULT_SIZE = 2.0
+ALL = "all"
 
 
 def parse(argv: Sequence[str]) -> Options:
@@ -49,7 +50,15 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument(
         "--view", type=Path, action="append", metavar="PNG", help="a view; four times, from the front and going round"
     )
-    generate.add_argument("--bundle-seed", type=int, metavar="N", help="of the bundle, when it is not to be the job's")
+    generate.add_argument(
+        *("--bundles",), type=int, default=1, metavar="N", help=f"how many bundles to make, 1 to {MAX_BUNDLES}"
+    )
+    generate.add_argument(
+        "--bundle-seed", type=int, metavar="N", help="of the first bundle, when it is not to be the job's"
+    )
+    generate.add_argument(
+        *("--pick",), default=ALL, metavar="N|all", help="the bundle to make an object of (default: an object of each)"
+    )
     generate.add_argument("--write-prompt", action="store_true", help="let a chat model rewrite the prompt")
     generate.add_argument("--no-redraw", action="store_true", help="take a bundle also when it does not look right")
     _add_params(generate, "what it is, in words")
@@ -136,7 +145,23 @@ def _generate(given: argparse.Namespace) -> GenerateOptions:
         raise ParamsInvalid(f"'{given.output}' is neither a .blend nor a .glb file.", "Give it one of these endings.")
     views = (*(() if given.bundle is None else (given.bundle,)), *(given.view or ()))
     output = _output(given, "blend" if suffix == ".blend" else "glb", None)
-    return GenerateOptions(given.picture, given.mesh, views, params, output, given.connect, given.json)
+    wanted, pick = _bundles(params, given.bundles, given.pick)
+    return GenerateOptions(given.picture, given.mesh, views, wanted, pick, output, given.connect, given.json)
+
+
+def _bundles(params: GenerateParams, bundles: int, pick: str) -> tuple[tuple[GenerateParams, ...], int | None]:
+    """The settings of each job, and the index of the bundle that is taken where one has several.
+
+    An object has one job, which can make it again: so all bundles are as many jobs, with the seeds that they would have
+    in one.
+    """
+    if pick == ALL:
+        return each_bundle(params, bundles), None
+    if not pick.isascii() or not pick.isdigit():
+        raise ParamsInvalid(f"There is no bundle '{pick:.20}' to pick.", f"Say 'all', or a number from 1 to {bundles}.")
+    wanted = among_bundles(params, bundles)
+    check_pick(int(pick), bundles)
+    return (wanted,), int(pick) - 1
 
 
 def _batch(given: argparse.Namespace) -> BatchOptions:

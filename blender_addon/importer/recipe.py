@@ -51,6 +51,11 @@ def recipe_of_summary(summary: JobSummary) -> dict[str, Any]:
     return {"job": summary.job, "picture": summary.name, "preset": params.preset, "seed": float(params.seed)}
 
 
+def with_bundle(recipe: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The recipe with the seed of the bundle that was chosen, so that it makes the same object again."""
+    return recipe | {"bundle_seed": _number(seed)}
+
+
 def with_report(recipe: dict[str, Any], report: JobReport, addon_version: str) -> dict[str, Any]:
     """The recipe with what the backend reported: seconds in all and of each stage, and the versions."""
     return recipe | {

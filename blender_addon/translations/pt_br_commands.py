@@ -16,6 +16,17 @@ MESSAGES = {
     "Jobs are chosen by their ids, or by --since and --last.": (
         "Os trabalhos são escolhidos por suas identidades, ou por --since e --last."
     ),
+    "{} bundles are not between 1 and {}.": "{} bundles não estão entre 1 e {}.",
+    "The preset 'draft' draws no bundles: there is nothing to choose from.": (
+        "A predefinição 'draft' não desenha bundles: não há entre o que escolher."
+    ),
+    "Choose another preset, or ask for one bundle.": "Escolha outra predefinição, ou peça um só bundle.",
+    "There is no bundle '{}' to pick.": "Não há um bundle '{}' para escolher.",
+    "Say 'all', or a number from 1 to {}.": "Diga 'all', ou um número de 1 a {}.",
+    "Say a number from 1 to {}.": "Diga um número de 1 a {}.",
+    "There are {} bundles, and no one picks one.": "Há {} bundles, e ninguém escolhe um.",
+    "Say which with 'pick'.": "Diga qual com 'pick'.",
+    "The job '{}' does not wait for a choice.": "O trabalho '{}' não espera por uma escolha.",
     "The newest {} jobs are not between 1 and {}.": "Os {} trabalhos mais novos não estão entre 1 e {}.",
     "'{}' is no date.": "'{}' não é uma data.",
     "Write it as 2026-11-01 or 2026-11-01T18:30.": "Escreva como 2026-11-01 ou 2026-11-01T18:30.",

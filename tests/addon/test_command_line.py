@@ -39,9 +39,26 @@ def test_generate_takes_what_kiss3d_generate_takes() -> None:
     options = parse(["generate", "-o", "bust.glb", *views, "--no-redraw", "--write-prompt", "--connect", "workstation"])
     assert isinstance(options, GenerateOptions)
     assert options.picture is None and [view.name for view in options.views] == ["a.png", "b.png", "c.png", "d.png"]
-    assert options.params == GenerateParams(redraw=False, write_prompt=True)
+    assert options.params == (GenerateParams(redraw=False, write_prompt=True),) and options.pick is None
     assert options.output.format == "glb" and options.connect == "workstation"
     assert options.output.in_folder().path == Path.cwd()
+
+
+def test_one_of_several_bundles_is_picked_from_one_job() -> None:
+    options = parse(["generate", "a.png", "-o", "a.blend", "--preset", "fast", "--bundles", "4", "--pick", "2"])
+    assert isinstance(options, GenerateOptions)
+    assert options.params == (GenerateParams("fast", bundles=4, choose=True),) and options.pick == 1
+    only = parse(["generate", "a.png", "-o", "a.blend", "--pick", "1"])
+    assert isinstance(only, GenerateOptions) and only.params == (GenerateParams(),)
+
+
+def test_all_of_several_bundles_are_jobs_with_the_seeds_that_follow() -> None:
+    options = parse(["generate", "a.png", "-o", "a.blend", "--preset", "fast", "--bundles", "3", "--seed", "7"])
+    assert isinstance(options, GenerateOptions) and options.pick is None
+    assert options.params == tuple(GenerateParams("fast", 7, bundle_seed=seed) for seed in (7, 8, 9))
+    last = parse(f"generate a.png -o a.glb --preset fast --bundles 2 --bundle-seed {2**32 - 1} --pick all".split())
+    assert isinstance(last, GenerateOptions)
+    assert [params.bundle_seed for params in last.params] == [2**32 - 1, 0], "as the backend counts"
 
 
 def test_import_by_id_and_by_date() -> None:
@@ -61,6 +78,11 @@ def test_import_by_id_and_by_date() -> None:
         ("generate a.png -o chair.glb --asset", "holds no assets"),
         ("generate a.png -o chair.glb --lods 2", "holds no levels"),
         ("generate a.png -o chair.blend --seed -1", "seed"),
+        ("generate a.png -o chair.glb --preset fast --bundles 9", "9 bundles are not"),
+        ("generate a.png -o chair.glb --bundles 2", "draws no bundles"),
+        ("generate a.png -o chair.glb --preset fast --bundles 2 --pick 3", "no bundle '3'"),
+        ("generate a.png -o chair.glb --preset fast --bundles 2 --pick 0", "no bundle '0'"),
+        ("generate a.png -o chair.glb --preset fast --bundles 2 --pick best", "no bundle 'best'"),
         ("batch a -o b --texture-size 100", "texture size"),
         ("batch a -o b --jobs 0", "jobs at once"),
         ("batch a -o b.blend --format glb", "one file for all"),

@@ -319,23 +319,34 @@ def test_a_report_is_handed_to_who_asked_and_a_refusal_does_not_end_the_job(benc
         assert not bench.monitor.ask_report(done, answers.append), "nobody hears it"
 
 
-def test_bundle_is_chosen_once_and_only_while_the_job_waits_for_it(bench: Bench) -> None:
-    def choose(job: ScriptedJob) -> Iterator[Step]:
-        yield job.stage("bundle", 0, 1)
-        yield job.bundles([b"first", b"second"], 8, 4)
-        yield Until(lambda: job.choice is not None)
-        yield job.mesh("final", sphere(8, 6))
-        yield job.finished()
+def two_bundles(job: ScriptedJob) -> Iterator[Step]:
+    yield job.stage("bundle", 0, 1)
+    yield job.bundles([b"first", b"second"], 8, 4)
+    yield Until(lambda: job.choice is not None)
+    yield job.mesh("final", sphere(8, 6))
+    yield job.finished()
 
-    with ScriptedBackend(default=choose) as backend:
+
+def test_bundle_is_chosen_once_and_only_while_the_job_waits_for_it(bench: Bench) -> None:
+    with ScriptedBackend(default=two_bundles) as backend:
         job = bench.submit(backend.address)
         assert not bench.monitor.choose(job, 0), "there is nothing to choose from yet"
         bench.until(lambda: job.state.choosing)
         assert [bundle.picture.data for bundle in job.state.bundles] == [b"first", b"second"]
+        assert not bench.monitor.choose(job, 2), "there are two"
         assert bench.monitor.choose(job, 1) and not job.state.choosing
         assert not bench.monitor.choose(job, 0)
         bench.until(lambda: job.settled)
         assert backend.submits[0].choice == (1,)
+        recipes = [detail for what, _, detail in bench.scene.calls if what == "finish"]
+        assert [recipe["bundle_seed"] for recipe in recipes] == [1], "it makes the same object again"
+
+
+def test_bundle_that_was_picked_beforehand_is_chosen_when_it_is_there(bench: Bench) -> None:
+    with ScriptedBackend(default=two_bundles) as backend:
+        job = bench.submit(backend.address, pick=1)
+        bench.until(lambda: job.settled)
+        assert job.state.phase is Phase.FINISHED and backend.submits[0].choice == (1,)
 
 
 def test_what_a_job_was_made_of_makes_it_again(bench: Bench) -> None:

@@ -221,6 +221,28 @@ def check_generate_adds_to_a_file():
     assert opened(blend)["tent"]["kiss3d"]["mesh"] == "tent"
 
 
+def check_one_bundle_is_picked_and_all_become_objects():
+    from bl_ext.user_default.kiss3d import blender_session
+
+    line = ("generate", str(picture("choosing")), "--preset", "fast", "--bundles", "2")
+    assert command(*line, "--pick", "2", "-o", str(FOLDER / "picked.blend"))[0] == 0
+    (job,) = [one for one in blender_session.monitor().jobs.values() if one.params.bundles == 2][-1:]
+    (thing,) = opened(FOLDER / "picked.blend").values()
+    assert job.params.choose and thing["kiss3d"]["job"] == job.id and thing["kiss3d"]["bundle_seed"] == 1
+
+    plain = ("generate", str(picture("plain")), "--preset", "fast", "--bundles", "2", "--size", str(SIZE), "--json")
+    code, said = command(*plain, "-o", str(FOLDER / "both.blend"))
+    things = opened(FOLDER / "both.blend")
+    assert code == 0 and things.keys() == {"plain-1", "plain-2"}
+    assert_stands(things["plain-2"], STEP, 0)
+    assert [int(things[name]["kiss3d"]["bundle_seed"]) for name in sorted(things)] == [0, 1]
+    jobs = [one["job"] for one in said["finished"]["outputs"]]
+    assert jobs == [things[name]["kiss3d"]["job"] for name in sorted(things)] and said["finished"]["job"] == jobs[0]
+    if EXPORTS_GLB:
+        assert command(*plain, "-o", str(FOLDER / "both.glb"))[0] == 0
+        assert {path.name for path in FOLDER.glob("both*.glb")} == {"both-1.glb", "both-2.glb"}
+
+
 def check_errors_have_their_exit_codes():
     plain, blend = str(picture("plain")), str(FOLDER / "never.blend")
     assert command("generate", str(FOLDER / "missing.png"), "-o", blend) == (10, {})

@@ -6,7 +6,18 @@ from pathlib import Path
 import bpy
 import numpy as np
 from running import until
-from session import FINAL, counts, data_counts, generate, let_go, new_file, picture, submit, use_scripted_backend
+from session import (
+    FINAL,
+    counts,
+    data_counts,
+    generate,
+    let_go,
+    new_file,
+    picture,
+    raises,
+    submit,
+    use_scripted_backend,
+)
 
 
 def monitor():
@@ -150,6 +161,27 @@ def check_bundle_is_chosen_before_the_object_is_made():
     assert bpy.ops.kiss3d.choose_bundle(job=job.id, bundle=1) == {"FINISHED"}
     assert counts(job.wait(30)) == FINAL
     assert bpy.ops.kiss3d.choose_bundle(job=job.id, bundle=0) == {"CANCELLED"}
+
+
+def check_bundle_is_picked_by_a_script():
+    new_file()
+    made = generate("choosing", preset="fast", bundles=2, pick=2)
+    assert (newest().params.bundles, newest().params.choose, made["kiss3d"]["bundle_seed"]) == (2, True, 1)
+    with raises("ParamsInvalid", "no one picks one"):
+        generate("choosing", preset="fast", bundles=2)
+    with raises("ParamsInvalid", "no bundle '3'"):
+        submit("choosing", preset="fast", bundles=2, pick=3)
+    with raises("ParamsInvalid", "draws no bundles"):
+        submit("choosing", bundles=2)
+
+    job = submit("choosing", preset="fast", bundles=2)
+    until(lambda: job.state.choosing)
+    with raises("ParamsInvalid", "no bundle '0'"):
+        job.choose(0)
+    job.choose(1)
+    assert job.wait(30)["kiss3d"]["bundle_seed"] == 0
+    with raises("JobNotWaiting", "does not wait"):
+        job.choose(1)
 
 
 def check_several_bundles_are_asked_for_where_they_are_drawn():
