@@ -272,8 +272,11 @@ class JobMonitor:
             # A newer mesh stands for all that came before it.
             if job.waiting is not None:
                 job.waiting.arrays.cancel()
-            read = functools.partial(read_mesh, news.message.mesh, news.blobs, job.target.size)
-            job.waiting = ArrivedMesh(news.message.quality, self._decoder.start(read))
+            quality = news.message.quality
+            read = functools.partial(
+                *(read_mesh, news.message.mesh, news.blobs, job.target.size), with_edges=quality != "final"
+            )
+            job.waiting = ArrivedMesh(quality, self._decoder.start(read))
         self._set(job, reduce_job(job.state, news))
 
     def _set(self, job: Job, state: JobState) -> None:

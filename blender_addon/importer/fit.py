@@ -60,4 +60,6 @@ def fitted(arrays: MeshArrays, fit: Fit) -> MeshArrays:
         positions=positions,
         corners=arrays.corners.reshape(-1, 3)[:, ::-1].reshape(-1),
         corner_uvs=None if uvs is None else uvs.reshape(-1, 3, 2)[:, ::-1].reshape(-1, 2),
+        # They follow the corners' order; Blender finds them again.
+        edges=None,
     )

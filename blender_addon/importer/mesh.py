@@ -42,5 +42,9 @@ def _fill(mesh: bpy.types.Mesh, arrays: MeshArrays) -> None:
     if arrays.colours is not None:
         attribute = mesh.color_attributes.new(COLOUR_ATTRIBUTE, "BYTE_COLOR", "POINT")
         attribute.data.foreach_set("color_srgb", (arrays.colours.astype(np.float32) / 255).reshape(-1))
-    mesh.update(calc_edges=True)
+    if arrays.edges is not None:
+        mesh.edges.add(len(arrays.edges.vertices))
+        mesh.attributes[".edge_verts"].data.foreach_set("value", arrays.edges.vertices.reshape(-1))
+        mesh.attributes[".corner_edge"].data.foreach_set("value", arrays.edges.of_corners)
+    mesh.update(calc_edges=arrays.edges is None)
     mesh.shade_smooth()

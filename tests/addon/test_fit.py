@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from attrs import evolve
 from blender_addon.capture.arrays import CapturedMesh, transformed
-from blender_addon.importer.arrays import MeshArrays
+from blender_addon.importer.arrays import MeshArrays, edges_of
 from blender_addon.importer.fit import beside, fit_of, fitted
 
 from kiss3d_protocol.errors import ParamsInvalid
@@ -39,6 +40,14 @@ def test_what_comes_back_unchanged_lies_where_it_was(matrix: np.ndarray) -> None
     assert np.isclose(np.linalg.det(triangles).sum() / 6, 8 / 6), "right side out in its own frame, mirrored or not"
     assert back.corner_uvs is not None
     assert np.allclose(back.corner_uvs, captured.positions[back.corners][:, :2]), "UVs go with their corners"
+
+
+def test_edges_stay_only_while_their_corners_do() -> None:
+    for matrix, kept in ((TURNED, True), (MIRRORED, False)):
+        captured = sent(matrix)
+        came = standing(captured)
+        back = fitted(evolve(came, edges=edges_of(came.corners)), fit_of(captured, matrix))
+        assert (back.edges is not None) == kept
 
 
 def test_size_and_gap_are_those_of_the_world() -> None:

@@ -22,14 +22,13 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from tests.blender.rigs.bpy_env import BpyRun, ensure_bpy_env
+from tests.blender.rigs.extension import build_extension
 from tests.fakes.meshes import sphere
 from tests.fakes.scripted_backend import Pause, Script, ScriptedBackend, ScriptedJob, Step
 
@@ -37,7 +36,6 @@ from kiss3d_protocol.key_files import CONFIG_DIR_VARIABLE
 
 AROUND, DOWN, TEXTURE = 632, 317, 2048
 UPDATE_AROUND, UPDATE_DOWN, UPDATES = 174, 173, 20
-ROOT = Path(__file__).parents[2]
 
 INSIDE = """
 import sys, time
@@ -53,9 +51,9 @@ updates = []
 
 def timed(module, name, key):
     inner = getattr(module, name)
-    def outer(*arguments):
+    def outer(*arguments, **more):
         began, cpu = time.perf_counter(), time.thread_time()
-        result = inner(*arguments)
+        result = inner(*arguments, **more)
         spent[key] = time.perf_counter() - began
         spent[key + "_cpu"] = time.thread_time() - cpu
         if key == "build":
@@ -153,9 +151,7 @@ def main() -> None:
 
 def _run(scratch: Path, options: argparse.Namespace, scripts: Mapping[str, Script], default: Script) -> BpyRun:
     with ScriptedBackend(scripts, default=default) as backend:
-        builder = [sys.executable, str(ROOT / "packaging" / "build_extension.py"), "--variant", "py311"]
-        subprocess.run([*builder, "--output", str(scratch)], check=True, stdout=subprocess.DEVNULL)
-        (extension,) = scratch.glob("*.zip")
+        extension = build_extension("py311", scratch)
         picture = scratch / "picture.png"
         picture.write_bytes(sphere(8, 6).texture)
         blender = ensure_bpy_env(options.blender, scratch)

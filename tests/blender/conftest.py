@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 from tests.blender.rigs.bpy_env import BpyEnv, bpy_versions, ensure_bpy_env
 from tests.blender.rigs.cache import RigUnavailable
+from tests.blender.rigs.extension import build_extension
 from tests.blender.rigs.headless import HeadlessRig, ensure_headless_rig
 from tests.blender.rigs.window import WindowRig, ensure_window_rig
 
@@ -77,20 +76,10 @@ def headless_rig(_rigs: dict[str, Future[Any]]) -> HeadlessRig:
 @pytest.fixture(scope="session")
 def extension_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The extension as people get it for Blender 4.2 to 5.0, built from this tree."""
-    return _build_extension("py311", tmp_path_factory.mktemp("extension"))
+    return build_extension("py311", tmp_path_factory.mktemp("extension"))
 
 
 @pytest.fixture(scope="session")
 def window_extension_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The extension for the Python of the Blender in the window rig, built from this tree."""
-    return _build_extension("py314", tmp_path_factory.mktemp("extension"))
-
-
-def _build_extension(variant: str, output: Path) -> Path:
-    builder = HERE.parents[1] / "packaging" / "build_extension.py"
-    done = subprocess.run(
-        [sys.executable, str(builder), "--output", str(output), "--variant", variant], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    (path,) = output.glob(f"*-{variant}.zip")
-    return path
+    return build_extension("py314", tmp_path_factory.mktemp("extension"))

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance
+from tests.blender.asked import CHOSEN, JOBS, LINK, SESSION, SETTINGS, SETUP, TICKS, set_backend
 from tests.blender.rigs.window import Window, WindowRig
 from tests.blender.test_real_backend import BUNDLE, draw_pictures
 from tests.fakes.backend_process import BackendProcess
@@ -33,27 +34,8 @@ from kiss3d_protocol.security import ConnectionKeys, new_key_pair
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
-SETUP = """
-import bpy
-from bl_ext.user_default.kiss3d import preferences
-
-preferences.get(bpy.context).mode = "ADDRESS"
-bpy.data.objects.remove(bpy.data.objects["Cube"])
-bpy.ops.ed.undo_push(message="start")
-for area in bpy.context.window_manager.windows[0].screen.areas:
-    if area.type == "VIEW_3D":
-        area.spaces[0].shading.color_type = "TEXTURE"
-        area.spaces[0].region_3d.view_rotation = (0.8, 0.6, 0.0, 0.0)
-        area.spaces[0].region_3d.view_distance = 6
-"""
-
-SESSION = "__import__('sys').modules['bl_ext.user_default.kiss3d.blender_session']"
 THUMBNAILS = "__import__('sys').modules['bl_ext.user_default.kiss3d.ui.thumbnails']"
-JOBS = f"list({SESSION}.monitor().jobs.values())"
-LINK = f"next(iter({SESSION}.monitor().connections.values()))"
-SETTINGS = "bpy.context.scene.kiss3d"
 IN_THE_VIEW = (550, 620)
-CHOSEN = "bpy.context.preferences.addons['bl_ext.user_default.kiss3d'].preferences"
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +49,6 @@ def view_is_empty(screenshot: Path) -> bool:
     """Whether the middle of the 3D View has no colour but that of the axes, which are thin."""
     view = np.array(Image.open(screenshot).convert("RGB"), int)[100:400, 350:750]
     return (view.max(axis=2) - view.min(axis=2) > 60).mean() < 0.03
-
-
-def set_backend(window: Window, address: str) -> None:
-    window.execute(f"{CHOSEN}.address = {address!r}")
 
 
 MISSING = tuple(
@@ -199,7 +177,7 @@ def test_click_path(window_rig: WindowRig, window_extension_zip: Path, pictures:
         window.wait_until(f"{JOBS}[0].settled")
         assert window.evaluate("len(bpy.data.objects['lollipop'].data.vertices)") == 96 * 63 + 2
         assert not view_is_empty(take("finished"))
-        ticks = window.evaluate(f"{SESSION}.monitor().times.summary()")
+        ticks = window.evaluate(TICKS)
         (SCREENSHOTS / "ticks.json").write_text(json.dumps(ticks, indent=1), encoding="utf-8")
         assert ticks["plain"]["count"] > 20 and ticks["update"]["count"] > 1 and ticks["final"]["count"] >= 1
 

@@ -37,7 +37,7 @@ def settled(job):
 
 def refined(steps):
     """A cone of ``steps`` sides with vertex colours, as a mesh that is being refined comes."""
-    from bl_ext.user_default.kiss3d.importer.arrays import MeshArrays
+    from bl_ext.user_default.kiss3d.importer.arrays import MeshArrays, edges_of
 
     turns = np.linspace(0, 2 * np.pi, steps, endpoint=False)
     ring = np.stack((np.cos(turns), np.sin(turns), np.zeros(steps)), 1)
@@ -46,7 +46,8 @@ def refined(steps):
     base = np.stack((second, first, np.full(steps, steps + 1)), 1)
     positions = np.concatenate((ring, [(0, 0, 2), (0, 0, 0)])).astype(np.float32)
     colours = np.full((steps + 2, 4), (200, 100, steps, 255), np.uint8)
-    return MeshArrays(positions, np.concatenate((sides, base)).reshape(-1).astype(np.int32), colours=colours)
+    corners = np.concatenate((sides, base)).reshape(-1).astype(np.int32)
+    return MeshArrays(positions, corners, colours=colours, edges=edges_of(corners))
 
 
 def check_mesh_is_refined_in_place_and_leaves_nothing_behind():

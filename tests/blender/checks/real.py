@@ -30,13 +30,13 @@ def kept_as_they_came(job_monitor):
     """The arrays of each mesh on its way from the wire; the last ones are the finished mesh's."""
     came = {}
 
-    def read(mesh, blobs, size):
+    def read(mesh, blobs, size, **more):
         names = ("positions", "triangles", "uvs", "uv_triangles")
         refs = {name: getattr(mesh, name) for name in names}
         came.update({n: np.frombuffer(blobs[r.blob], r.dtype).reshape(r.shape) for n, r in refs.items() if r})
         if mesh.texture is not None:
             came["texture"] = np.frombuffer(blobs[mesh.texture.blob], np.uint8)
-        return inner(mesh, blobs, size)
+        return inner(mesh, blobs, size, **more)
 
     inner, job_monitor.read_mesh = job_monitor.read_mesh, read
     return came

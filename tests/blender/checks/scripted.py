@@ -191,6 +191,10 @@ def check_coarse_comes_first_and_is_replaced_in_place():
     job = submit("held")
     made = until(lambda: job.state and job.object, what="a coarse object")
     assert counts(made) == COARSE and made["kiss3d"]["quality"] == "coarse"
+    assert len(made.data.edges) == COARSE[0] + COARSE[1] - 2 and not made.data.validate(verbose=True)
+    ends = {tuple(sorted(edge.vertices)) for edge in made.data.edges}
+    assert all({tuple(sorted(key)) for key in face.edge_keys} <= ends for face in made.data.polygons)
+    assert all(tuple(sorted(made.data.edges[loop.edge_index].vertices)) in ends for loop in made.data.loops)
     identity = made.session_uid
     made.location, made.name = (5, 5, 5), "renamed by hand"
     names = made.data.name, made.data.materials[0].name
