@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from kiss3d_protocol.errors import Kiss3DError, ParamsInvalid
+from kiss3d_protocol.errors import ParamsInvalid
 from kiss3d_protocol.messages import is_job_id
 
 from .. import blender_session, preferences
@@ -16,9 +16,9 @@ from ..importer import place
 from ..importer.recipe import params_of, recipe_of_summary
 from ..importer.target import Target
 from ..translations import tr
-from ..translations.errors import told
 from ..waiting import wait_until_settled
 from . import submitting
+from .attempt import attempt, report_for_callers
 from .connected import connected
 
 
@@ -31,28 +31,23 @@ class KISS3D_OT_bring_back(bpy.types.Operator):
     job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def execute(self, context):
-        monitor = blender_session.monitor()
-        running = monitor.jobs.get(self.job)
+        running = blender_session.monitor().jobs.get(self.job)
         if running is not None and not running.settled:
             self.report({"WARNING"}, tr("This job is in the list of jobs, and will come by itself"))
             return {"CANCELLED"}
-        try:
-            name, recipe = self._known(context)
-            size = float(recipe.get("size", context.scene.kiss3d.size))
-            location = submitting.chosen_place(context)
-            target = Target.in_scene(self.job, name, size, context.scene, context.collection, location)
-            if place.bring_back(target, recipe) is None:
-                backend = preferences.get(context).backend_target()
-                job = monitor.follow(backend, target, params_of(recipe), recipe)
-                if bpy.app.background:
-                    wait_until_settled(monitor, job)
-            blender_session.show(None)
-        except Kiss3DError as error:
-            blender_session.show(error)
-            self.report({"ERROR" if bpy.app.background else "WARNING"}, told(error))
-            return {"CANCELLED"}
-        blender_session.wake()
-        return {"FINISHED"}
+        return attempt(self, lambda: self._bring_back(context), report=report_for_callers())
+
+    def _bring_back(self, context) -> None:
+        monitor = blender_session.monitor()
+        name, recipe = self._known(context)
+        size = float(recipe.get("size", context.scene.kiss3d.size))
+        location = submitting.chosen_place(context)
+        target = Target.in_scene(self.job, name, size, context.scene, context.collection, location)
+        if place.bring_back(target, recipe) is None:
+            backend = preferences.get(context).backend_target()
+            job = monitor.follow(backend, target, params_of(recipe), recipe)
+            if bpy.app.background:
+                wait_until_settled(monitor, job)
 
     def _known(self, context) -> tuple[str, dict[str, Any]]:
         """Name and recipe of the job, as the scene's history or the backend's list has them."""

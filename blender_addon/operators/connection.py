@@ -2,15 +2,15 @@
 
 import bpy
 
-from kiss3d_protocol.errors import BackendUnreachable, Kiss3DError
-from kiss3d_protocol.pairing_string import parse_pairing
+from kiss3d_protocol.errors import BackendUnreachable
+from kiss3d_protocol.pairing_string import PairingString, parse_pairing
 from kiss3d_protocol.servers import Server
 
 from .. import blender_session, preferences
 from ..importer.log_text import write_log
 from ..link_state import Link
 from ..translations import tr
-from ..translations.errors import told
+from .attempt import attempt
 from .text_editor import show_text
 
 
@@ -75,19 +75,16 @@ class KISS3D_OT_pair(bpy.types.Operator):
         return True
 
     def execute(self, context):
-        try:
-            pairing = parse_pairing(context.window_manager.clipboard)
-            if not pairing.address.is_loopback and not bpy.app.online_access:
-                raise BackendUnreachable(
-                    f"Blender is not allowed to use the network, so '{pairing.address}' cannot be reached.",
-                    "Turn on 'Allow Online Access' in Preferences > System, or start Blender with --online-mode.",
-                )
-        except Kiss3DError as error:
-            blender_session.show(error)
-            self.report({"WARNING"}, told(error))
-            return {"CANCELLED"}
-        blender_session.pair(pairing, _use)
-        return {"FINISHED"}
+        return attempt(self, lambda: blender_session.pair(self._pairing(context), _use))
+
+    def _pairing(self, context) -> PairingString:
+        pairing = parse_pairing(context.window_manager.clipboard)
+        if not pairing.address.is_loopback and not bpy.app.online_access:
+            raise BackendUnreachable(
+                f"Blender is not allowed to use the network, so '{pairing.address}' cannot be reached.",
+                "Turn on 'Allow Online Access' in Preferences > System, or start Blender with --online-mode.",
+            )
+        return pairing
 
 
 class KISS3D_OT_show_output(bpy.types.Operator):

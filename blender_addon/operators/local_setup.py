@@ -4,7 +4,6 @@ import time
 
 import bpy
 
-from kiss3d_protocol.errors import Kiss3DError
 from kiss3d_protocol.installation import LOG
 
 from .. import blender_session, preferences
@@ -13,6 +12,7 @@ from ..importer.log_text import SETUP, write_log
 from ..setup_process import BackendSetup, install_arguments, remove_arguments
 from ..translations import tr
 from ..translations.errors import told
+from .attempt import attempt
 from .text_editor import show_text
 
 PAUSE_SECONDS = 0.05
@@ -37,16 +37,9 @@ def _run(operator, context, arguments, removing):
     # A backend that runs keeps its files open, and would be of the old version afterwards.
     blender_session.monitor().disconnect(preferences.get(context).backend_target())
     setup = blender_session.local_setup()
-    try:
-        setup.run(BackendSetup(arguments, removing=removing), _start_backend)
-    except Kiss3DError as error:
-        blender_session.show(error)
-        operator.report({"WARNING"}, told(error))
-        return {"CANCELLED"}
-    blender_session.show(None)
-    blender_session.wake()
-    if not bpy.app.background:
-        return {"FINISHED"}
+    begun = attempt(operator, lambda: setup.run(BackendSetup(arguments, removing=removing), _start_backend))
+    if begun != {"FINISHED"} or not bpy.app.background:
+        return begun
     while setup.view.running:
         if not setup.poll():
             time.sleep(PAUSE_SECONDS)

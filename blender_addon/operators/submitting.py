@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import bpy
 from attrs import evolve, frozen
 
-from kiss3d_protocol.errors import Kiss3DError
 from kiss3d_protocol.messages import new_job_id
 from kiss3d_protocol.params import GenerateParams
 
@@ -15,8 +14,9 @@ from .. import blender_session, preferences
 from ..importer.target import Target
 from ..job_inputs import JobInputs, make_params
 from ..translations import tr
-from ..translations.errors import in_language, told
+from ..translations.errors import in_language
 from ..waiting import wait_until_settled
+from .attempt import attempt, report_for_callers
 
 
 @frozen
@@ -69,20 +69,17 @@ def submit(operator: bpy.types.Operator, context: bpy.types.Context, make: Calla
     Nothing is sent when one of them cannot be made. Errors are shown in the panel, where the click was.
     """
     monitor = blender_session.monitor()
-    try:
+
+    def act() -> None:
         backend = preferences.get(context).backend_target()
+        # One that was chosen before, and was busy then, may still hold the graphics card's memory.
+        monitor.disconnect_idle(but=backend)
         jobs = [monitor.submit(backend, one.inputs, one.params, one.target) for one in make()]
-        blender_session.show(None)
-        blender_session.wake()
         if bpy.app.background:
             for job in jobs:
                 wait_until_settled(monitor, job)
-    except Kiss3DError as error:
-        blender_session.show(error)
-        # In a window the panel shows it; without one the caller must get an exception.
-        operator.report({"ERROR" if bpy.app.background else "WARNING"}, told(error))
-        return {"CANCELLED"}
-    return {"FINISHED"}
+
+    return attempt(operator, act, report=report_for_callers())
 
 
 def _complete(context, inputs: JobInputs, params: GenerateParams, target: Target) -> Request:

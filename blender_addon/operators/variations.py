@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bpy
 
-from kiss3d_protocol.errors import Kiss3DError
 from kiss3d_protocol.messages import new_job_id
 from kiss3d_protocol.params import MAX_PROMPT, GenerateParams
 
@@ -13,8 +12,8 @@ from ..job import Job
 from ..job_state import Phase
 from ..properties import LARGEST_SEED
 from ..translations import OWN_CONTEXT, tr
-from ..translations.errors import told
 from ..variations import from_here, next_bundle_seed, next_seed, place_beside
+from .attempt import attempt
 from .jobs import JobOperator
 
 
@@ -27,15 +26,7 @@ def _submit(operator, job: Job, params: GenerateParams, *, beside: bool) -> set[
     if beside:
         taken = [other.target.location for other in monitor.jobs.values()]
         target.stand_at(place_beside(target.location, target.size, taken))
-    try:
-        monitor.submit(job.backend, job.inputs, params, target)
-    except Kiss3DError as error:
-        blender_session.show(error)
-        operator.report({"WARNING"}, told(error))
-        return {"CANCELLED"}
-    blender_session.show(None)
-    blender_session.wake()
-    return {"FINISHED"}
+    return attempt(operator, lambda: monitor.submit(job.backend, job.inputs, params, target))
 
 
 class KISS3D_OT_retry(JobOperator, bpy.types.Operator):

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 from running import until
 from session import (
+    ADDRESS,
     FINAL,
     counts,
     data_counts,
@@ -194,6 +195,21 @@ def check_several_bundles_are_asked_for_where_they_are_drawn():
         settings.preset = preset
         assert bpy.ops.kiss3d.generate() == {"FINISHED"}
         assert (newest().params.bundles, newest().params.choose) == expected
+
+
+def check_backend_that_was_used_before_is_let_go_when_it_is_idle():
+    new_file()
+    use_scripted_backend()
+    from bl_ext.user_default.kiss3d import api
+
+    def addresses():
+        return {target.address for target in monitor().connections}
+
+    other = ADDRESS.removeprefix("tcp://")
+    api.generate(picture("plain"), backend=other, timeout=30)
+    assert other in addresses()
+    bpy.context.scene.kiss3d.filepath = str(picture("plain"))
+    assert bpy.ops.kiss3d.generate() == {"FINISHED"} and addresses() == {ADDRESS}
 
 
 def check_rows_and_icons_follow_the_jobs():
