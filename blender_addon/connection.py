@@ -31,9 +31,16 @@ LISTED_JOBS = 50
 
 @frozen
 class LocalTarget:
-    """A backend on this machine, started with the Python executable of its environment."""
+    """A backend on this machine, started with the Python executable of its environment. ``vram_budget``: GB (10^9
+    bytes) of the graphics card's memory that it may take; None leaves that to the backend."""
 
     python: str
+    vram_budget: float | None = None
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What it is started with, as ``kiss3d serve`` takes it."""
+        return () if self.vram_budget is None else ("--vram-budget", f"{self.vram_budget:.1f}GB")
 
 
 @frozen
@@ -55,12 +62,16 @@ class _Followed:
     last_number: int = 0
 
 
+def _start_of(target: LocalTarget) -> LocalBackend:
+    return LocalBackend(target.python, arguments=target.arguments)
+
+
 class Connection:
     """Nothing here blocks, except :meth:`close` with ``wait``. ``view`` says how things stand, ``models`` what is known
     of the backend's model files, ``jobs_there`` its newest jobs as they were when :meth:`list_jobs` last asked, and
     ``lists`` how many answers to that have come.
 
-    ``network_allowed`` is asked before anything but this machine is contacted.
+    ``network_allowed`` is asked before anything but this machine is contacted, and as long as that goes on.
     """
 
     def __init__(
@@ -70,7 +81,7 @@ class Connection:
         *,
         network_allowed: Callable[[], bool],
         make_client: Callable[[str, str], Client] = Client,
-        make_backend: Callable[[str], LocalBackend] = LocalBackend,
+        make_backend: Callable[[LocalTarget], LocalBackend] = _start_of,
     ) -> None:
         self.target = target
         self.view = LinkView()
@@ -85,6 +96,7 @@ class Connection:
         self._client: Client | None = None
         self._jobs: dict[str, _Followed] = {}
         self._to_cancel: set[str] = set()
+        self._over_network = False
         self._look_after_backend = 0.0
         self._old_log: tuple[str, ...] = ()
 
@@ -100,11 +112,12 @@ class Connection:
         self._drop(wait=False)
         try:
             if isinstance(self.target, LocalTarget):
-                self._backend = self._make_backend(self.target.python)
+                self._backend = self._make_backend(self.target)
                 self._backend.start()
                 self.view = LinkView(Link.STARTING)
             else:
-                self._check_allowed(self.target.address)
+                self._over_network = not address_of(self.target.address).is_loopback
+                self._check_allowed()
                 self._connect(self.target.address)
         except Kiss3DError as error:
             self._fail(error)
@@ -112,6 +125,8 @@ class Connection:
     def poll(self) -> News | None:
         """The next piece of news, or None."""
         try:
+            if self._client is not None:
+                self._check_allowed()
             self._watch_backend()
         except Kiss3DError as error:
             return self._fail(error)
@@ -211,10 +226,10 @@ class Connection:
         """The last lines that the local backend wrote, also when it has ended by itself."""
         return self._old_log if self._backend is None else tuple(self._backend.log)
 
-    def _check_allowed(self, address: str) -> None:
-        if not address_of(address).is_loopback and not self._network_allowed():
+    def _check_allowed(self) -> None:
+        if isinstance(self.target, AddressTarget) and self._over_network and not self._network_allowed():
             raise BackendUnreachable(
-                f"Blender is not allowed to use the network, so '{address}' cannot be reached.",
+                f"Blender is not allowed to use the network, so '{self.target.address}' cannot be reached.",
                 "Turn on 'Allow Online Access' in Preferences > System, or start Blender with --online-mode.",
             )
 

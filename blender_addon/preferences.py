@@ -56,6 +56,27 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
         update=_changed,
     )
+    use_vram_budget: bpy.props.BoolProperty(
+        name="Limit VRAM (GB)",
+        description=(
+            "Say how much of the graphics card's memory the local backend may take. Else it takes what is free when it "
+            "starts, less room for Blender"
+        ),
+        update=_changed,
+    )
+    vram_budget: bpy.props.FloatProperty(
+        name="VRAM Budget (GB)",
+        description=(
+            "How many GB of the graphics card's memory the local backend may take, from its next start on. With less, "
+            "jobs take longer, and presets that need more are not offered"
+        ),
+        min=2.0,
+        soft_max=96.0,
+        default=12.0,
+        step=50,
+        precision=1,
+        update=_changed,
+    )
     address: bpy.props.StringProperty(
         name="Address",
         description=(
@@ -72,8 +93,8 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
             return AddressTarget(self.address.strip())
         chosen = self.chosen_python()
         if not chosen and (found := self.installation()) is not None and found.usable:
-            return LocalTarget(str(found.python))
-        return LocalTarget(chosen)
+            chosen = str(found.python)
+        return LocalTarget(chosen, round(self.vram_budget, 1) if self.use_vram_budget else None)
 
     def chosen_python(self) -> str:
         """The Python of an environment that a person has made, "" when the set-up is to make one."""
@@ -99,6 +120,11 @@ class Kiss3DPreferences(bpy.types.AddonPreferences):
         else:
             layout.prop(self, "python")
             self._draw_python_help(layout)
+            limit = layout.row(heading="Limit VRAM (GB)")
+            limit.prop(self, "use_vram_budget", text="")
+            amount = limit.row()
+            amount.active = self.use_vram_budget
+            amount.prop(self, "vram_budget", text="")
 
     def _draw_address_help(self, layout):
         try:

@@ -429,6 +429,18 @@ WORDS = {
     "Installing the backend": "Instalando o backend",
     "Checking": "Verificando",
     "Set-up Folder": "Pasta da instalação",
+    "Limit VRAM (GB)": "Limitar VRAM (GB)",
+    "Say how much of the graphics card's memory the local backend may take. Else it takes what is free when it "
+    "starts, less room for Blender": (
+        "Diga quanto da memória da placa de vídeo o backend local pode usar. Senão ele usa o que está livre quando "
+        "inicia, menos um espaço para o Blender"
+    ),
+    "VRAM Budget (GB)": "Limite de VRAM (GB)",
+    "How many GB of the graphics card's memory the local backend may take, from its next start on. With less, "
+    "jobs take longer, and presets that need more are not offered": (
+        "Quantos GB da memória da placa de vídeo o backend local pode usar, a partir do próximo início. Com menos, os "
+        "trabalhos demoram mais, e predefinições que precisam de mais não são oferecidas"
+    ),
     "Where a local backend is set up: a folder of its own on a disk with 4 GB of room, with an NVIDIA card 14 GB. "
     "Empty: a folder for the data of programs in your home": (
         "Onde um backend local é instalado: uma pasta própria em um disco com 4 GB livres, com uma placa NVIDIA 14 GB. "

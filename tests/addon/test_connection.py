@@ -11,6 +11,7 @@ from blender_addon.link_state import Link
 from tests.fakes.meshes import sphere
 from tests.fakes.scripted_backend import Never, ScriptedBackend, ScriptedJob, Step
 
+from kiss3d_backend.devices.budget import read_budget
 from kiss3d_protocol.errors import AddressInvalid, BackendStartFailed, BackendUnreachable, Kiss3DError
 from kiss3d_protocol.messages import Event, MeshReady, StageStarted, Submit, new_job_id
 from kiss3d_protocol.models import ModelInfo
@@ -76,6 +77,12 @@ def mesh_then_stand_still(job: ScriptedJob) -> Iterator[Step]:
 MODEL = ModelInfo("flux", "FLUX", "some/where", "1", "mit", False, ("fast",), 8 << 30, 0, "missing", "known")
 
 
+def test_local_backend_is_started_with_its_budget() -> None:
+    assert LocalTarget("python").arguments == ()
+    assert LocalTarget("python", 7.5).arguments == ("--vram-budget", "7.5GB")
+    assert read_budget(LocalTarget("python", 12).arguments[1]) == 12 * 10**9
+
+
 def remote(address: str) -> Connection:
     return Connection(AddressTarget(address), "test/1", network_allowed=lambda: False)
 
@@ -85,7 +92,7 @@ def local(launcher: FakeLauncher) -> Connection:
         LocalTarget("python"),
         "test/1",
         network_allowed=lambda: False,
-        make_backend=lambda python: launcher,  # pyright: ignore[reportArgumentType]
+        make_backend=lambda target: launcher,  # pyright: ignore[reportArgumentType]
     )
 
 
@@ -201,6 +208,41 @@ def test_only_this_machine_without_leave_to_use_the_network() -> None:
     assert connection.view.link is Link.FAILED
     assert isinstance(connection.view.error, BackendUnreachable)
     assert "Allow Online Access" in connection.view.error.remedy
+
+
+class FakeClient:
+    """Stands for a client of a backend on another machine."""
+
+    closed = 0
+
+    def poll(self) -> None:
+        return None
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_leave_to_use_the_network_that_is_taken_back_ends_the_connection() -> None:
+    client, leave = FakeClient(), [True]
+    connection = Connection(
+        AddressTarget("tcp://192.0.2.1:47800"),
+        "test/1",
+        network_allowed=lambda: leave[0],
+        make_client=lambda address, name: client,  # pyright: ignore[reportArgumentType]
+    )
+    connection.open()
+    assert connection.poll() is None and connection.view.link is Link.CONNECTING
+    leave[0] = False
+    assert connection.poll() is not None and connection.view.link is Link.FAILED
+    assert connection.view.error is not None and "Allow Online Access" in connection.view.error.remedy
+    deadline = time.monotonic() + 5
+    while not client.closed:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    leave[0] = True
+    connection.open()
+    assert connection.view.link is Link.CONNECTING
+    connection.close(wait=True)
 
 
 def test_address_that_is_none() -> None:

@@ -110,6 +110,14 @@ def front_colours(made, image):
     }
 
 
+def check_backend_was_started_with_the_budget_of_the_preferences():
+    from bl_ext.user_default.kiss3d import blender_session
+
+    (connection,) = blender_session.monitor().connections.values()
+    command = connection._backend._process.args
+    assert command[command.index("--vram-budget") + 1] == "6.5GB", command
+
+
 def check_output_of_the_backend_can_be_read():
     assert bpy.ops.kiss3d.show_output() == {"FINISHED"}
     text = bpy.data.texts["Kiss3D Backend"].as_string()
@@ -222,6 +230,15 @@ def leave_in_mid_job():
     until(lambda: last.state.phase.value == "running", 30)
 
 
+def limit_vram():
+    from bl_ext.user_default.kiss3d import preferences
+
+    chosen = preferences.get(bpy.context)
+    assert chosen.backend_target().vram_budget is None
+    chosen.use_vram_budget, chosen.vram_budget = True, 6.5
+
+
 inside.install(ZIP)
+limit_vram()
 run_checks(globals())
 leave_in_mid_job()
