@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -22,7 +24,9 @@ def hindrance(context: bpy.types.Context) -> str:
     if bpy.app.background:
         return "The clipboard is out of reach in background mode"
     if _path(context) is None and not _has_image():
-        return "There is no picture in the clipboard, or Blender cannot read pictures from it on this system"
+        if _is_on_x11():
+            return "Copy the path of a picture file first: from X11's clipboard Blender reads no pictures"
+        return "Copy a picture, or the path of a picture file, first"
     return ""
 
 
@@ -51,6 +55,11 @@ def _path(context) -> Path | None:
         return path if path.is_absolute() and path.is_file() else None
     except (OSError, ValueError):  # a text of any kind is no path: too long, with zeros
         return None
+
+
+def _is_on_x11() -> bool:
+    # Blender draws on Wayland wherever it is there.
+    return sys.platform.startswith(("linux", "freebsd")) and not os.environ.get("WAYLAND_DISPLAY")
 
 
 def _has_image() -> bool:

@@ -114,8 +114,11 @@ MESSAGES = {
     "Wait until the render has finished": "Espere a renderização terminar",
     "Select objects that are visible in renders first": "Selecione primeiro objetos visíveis em renderizações",
     "The clipboard is out of reach in background mode": "A área de transferência está fora de alcance sem janela",
-    "There is no picture in the clipboard, or Blender cannot read pictures from it on this system": (
-        "Não há imagem na área de transferência, ou o Blender não pode ler imagens dela neste sistema"
+    "Copy the path of a picture file first: from X11's clipboard Blender reads no pictures": (
+        "Copie antes o caminho de um arquivo de imagem: o Blender não lê imagens da área de transferência do X11"
+    ),
+    "Copy a picture, or the path of a picture file, first": (
+        "Copie antes uma imagem, ou o caminho de um arquivo de imagem"
     ),
     "There is no picture in the clipboard.": "Não há imagem na área de transferência.",
     "The clipboard's picture could not be taken.": "Não foi possível pegar a imagem da área de transferência.",

@@ -35,6 +35,7 @@ from kiss3d_protocol.security import ConnectionKeys, new_key_pair
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
 THUMBNAILS = "__import__('sys').modules['bl_ext.user_default.kiss3d.ui.thumbnails']"
+SOURCES = "__import__('sys').modules['bl_ext.user_default.kiss3d.sources'].SOURCES"
 IN_THE_VIEW = (550, 620)
 
 
@@ -304,7 +305,7 @@ def test_file_loaded_in_mid_job_and_places_to_look(
             SETUP,
             zip=window_extension_zip,
             screenshots=SCREENSHOTS / "more",
-            files={"lollipop.png": pictures / "lollipop.png"},
+            files=dict.fromkeys(("lollipop.png", "dropped.png"), pictures / "lollipop.png"),
         ) as window,
     ):
         window.show_panel("Kiss3D")
@@ -349,7 +350,7 @@ def test_file_loaded_in_mid_job_and_places_to_look(
         window.execute(OPEN_PANELS)
         window.execute("bpy.context.scene.kiss3d.result.mark_asset = True; bpy.ops.kiss3d.list_jobs()")
         there = f"next(iter({SESSION}.monitor().connections.values())).jobs_there"
-        window.wait_until(f"len({there}) == 4")
+        window.wait_until(f"len({there}) == 6")
         window.execute(f"assert bpy.ops.kiss3d.bring_back(job={there}[1].job) == {{'FINISHED'}}")
         window.wait_until(f"{JOBS}[-1].settled and 'lollipop' in bpy.data.objects")
         window.show_panel("Kiss3D")
@@ -363,6 +364,11 @@ def test_file_loaded_in_mid_job_and_places_to_look(
         window.screenshot("3-preferences")
         window.execute("bpy.ops.kiss3d.disconnect()")
         window.wait_until(f"not bpy.app.timers.is_registered({SESSION}._tick)")
+        window.execute(f"{CHOSEN}.mode, {CHOSEN}.use_vram_budget, {CHOSEN}.vram_budget = 'LOCAL', True, 7.5")
+        window.settle()
+        window.screenshot("6-preferences-of-a-local-backend")
+        assert window.evaluate(f"{CHOSEN}.backend_target().arguments") == ["--vram-budget", "7.5GB"]
+        assert "Traceback" not in window.output, window.output
         assert window.quit() == 0
 
 
@@ -429,6 +435,7 @@ IN_VIEW = """
 import sys
 kiss3d = "bl_ext.user_default.kiss3d."
 sys.modules[kiss3d + "capture.snapshot"].SIZE = 96
+sys.modules[kiss3d + "importer.scratch"].EEVEE_SAMPLES = 1  # a processor draws here
 area = next(area for area in bpy.context.screen.areas if area.type == "VIEW_3D")
 region = next(region for region in area.regions if region.type == "WINDOW")
 with bpy.context.temp_override(area=area, region=region):
@@ -436,8 +443,8 @@ with bpy.context.temp_override(area=area, region=region):
 """
 
 
-def in_view(window: Window, source: str) -> None:
-    window.execute(IN_VIEW + "".join(f"    {line}\n" for line in source.splitlines()))
+def in_view(window: Window, source: str, timeout: float = 60.0) -> None:
+    window.execute(IN_VIEW + "".join(f"    {line}\n" for line in source.splitlines()), timeout=timeout)
 
 
 OPEN_PANELS = """
@@ -454,8 +461,12 @@ bpy.ops.wm.read_homefile()
 
 
 def inputs_that_need_a_window(window: Window, backend: ScriptedBackend) -> None:
-    """A snapshot of the viewport, from its own eye and in its own light, and the clipboard with a path."""
+    """Snapshots of the viewport, from its own eye and in its own light, a dropped file, the clipboard with a path."""
+    # Blender itself takes no pictures from X11's clipboard: the button says what to do instead.
+    in_view(window, "assert not bpy.ops.image.clipboard_paste.poll()")
     in_view(window, "assert not bpy.ops.kiss3d.generate_from_clipboard.poll()")
+    why = window.evaluate(f"{SOURCES}['CLIPBOARD'].hindrance(bpy.context)")
+    assert "path of a picture file" in why and "X11" in why
     in_view(
         window,
         "cube = bpy.data.objects['Cube']\n"
@@ -476,6 +487,28 @@ def inputs_that_need_a_window(window: Window, backend: ScriptedBackend) -> None:
     assert 0.7 < inside.mean() < 0.85, "from the front a cube is a square, which fills the picture"
     assert np.abs(taken[inside] - (0, 0, 255, 255)).max() < 30
 
+    # By EEVEE, in white light: the material's colour, and no shadow in it.
+    in_view(
+        window,
+        "cube = bpy.data.objects['Cube']\n"
+        "shader = next(one for one in cube.active_material.node_tree.nodes if one.type == 'BSDF_PRINCIPLED')\n"
+        "shader.inputs['Base Color'].default_value = (0.8, 0.02, 0.02, 1)\n"
+        "space.shading.type = 'MATERIAL'\n"
+        "assert bpy.ops.kiss3d.generate_from_viewport() == {'FINISHED'}\n"
+        "space.shading.type = 'SOLID'",
+        timeout=240,
+    )
+    window.wait_until(f"{JOBS}[-1].settled and 'Cube.002' in bpy.data.objects")
+    assert window.evaluate("(len(bpy.data.scenes), len(bpy.data.cameras), len(bpy.data.worlds))") == [1, 1, 1]
+    lit = np.array(Image.open(io.BytesIO(backend.submits[-1].picture)), int)
+    inside = lit[..., 3] > 240
+    assert lit.shape == (96, 96, 4) and (lit[lit[..., 3] == 0] == (255, 255, 255, 0)).all() and not lit[0, 0, 3]
+    assert 0.7 < inside.mean() < 0.85 and inside[48, 48], "the front of a cube"
+    red, green, blue = lit[inside][:, :3].mean(axis=0)
+    assert red > 200 and max(green, blue) < 0.5 * red and lit[inside][:, :3].std(axis=0).max() < 12, (red, green, blue)
+
+    drop_a_picture(window, backend)
+
     window.execute("bpy.context.window_manager.clipboard = '/kiss3d/lollipop.png'")
     in_view(window, "assert bpy.ops.kiss3d.generate_from_clipboard() == {'FINISHED'}")
     window.wait_until(f"{JOBS}[-1].settled and 'lollipop.001' in bpy.data.objects")
@@ -490,3 +523,14 @@ def inputs_that_need_a_window(window: Window, backend: ScriptedBackend) -> None:
     )
     window.wait_until(f"{JOBS}[-1].settled and bpy.data.objects['a lamp'].asset_data is not None")
     window.wait_until("any(bpy.data.objects['a lamp'].preview.image_pixels_float)")
+
+
+def drop_a_picture(window: Window, backend: ScriptedBackend) -> None:
+    """A file that another program drags into the 3D View; Blender offers what can be done with it."""
+    window.drop(*IN_THE_VIEW, "/kiss3d/dropped.png")
+    window.settle()
+    window.screenshot("5-dropped")
+    window.key("g")  # the letter of Generate 3D from Pictures in that menu
+    window.wait_until(f"{JOBS}[-1].settled and 'dropped' in bpy.data.objects")
+    dropped = backend.submits[-1]
+    assert dropped.submit.name == "dropped" and Image.open(io.BytesIO(dropped.picture)).size == (640, 480)

@@ -221,6 +221,11 @@ class Window:
         """Press a key where the mouse is, for example ``ctrl+z``."""
         self._tool("xdotool", "key", name)
 
+    def drop(self, x: int, y: int, *files: str) -> None:
+        """Drag files (paths inside) from another program over the window and drop them there; the mouse ends there."""
+        self.move(x, y)
+        self._tool("python3", f"{SHARED}/inside/drag_files.py", str(x), str(y), *files)
+
     def show_panel(self, category: str) -> None:
         """Open the sidebar of the 3D View at this tab."""
         self.wait_until(f"inside.show_panel({category!r})")
