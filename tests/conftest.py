@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -21,6 +22,9 @@ _cache_dir = tempfile.TemporaryDirectory(prefix="kiss3d-test-cache-")
 os.environ[CACHE_DIR_VARIABLE] = _cache_dir.name
 # Read when torch and Numba are loaded. Threads that wait would spin, and take the processor from the tests beside them.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A shell that starts the tests in the background has them, and all that they start, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_a_bundle_that_is_not_there_cannot_be_picked(pick: str) -> None:
 
 
 def until(client: Client, kind: type) -> Received:
-    while (news := client.wait(10)) is not None:
+    while (news := client.wait(60)) is not None:
         if isinstance(news, Received) and isinstance(news.message, kind):
             return news
     raise AssertionError(f"no {kind.__name__} came")
@@ -94,8 +94,8 @@ def until(client: Client, kind: type) -> Received:
 def test_a_choice_over_the_protocol(backend: BackendProcess, make_submit: Any) -> None:
     submit, blob = make_submit(seed=recipes.BUNDLES, bundles=3, choose=True)
     with Client(backend.address, "a/1") as client, Client(backend.address, "b/1") as other:
-        client.connected(5)
-        other.connected(5)
+        client.connected(60)
+        other.connected(60)
         client.submit(submit, [blob])
         ready = until(client, BundlesReady)
         assert isinstance(ready.message, BundlesReady) and ready.message.waiting

@@ -235,7 +235,7 @@ class TestJobsThatFail:
             if "Misbehaving" in line:
                 break
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=15)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Traceback" not in errors
         (job,) = json.loads(kiss3d("jobs", "--connect", backend.address, "--json").stdout)
@@ -256,7 +256,7 @@ class TestJobsThatFail:
                 break
         children = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=15)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "Traceback" not in errors
         assert "Cancelling" in errors
@@ -273,7 +273,7 @@ class TestJobsThatFail:
                 break
         (broker,) = psutil.Process(process.pid).children()
         broker.kill()
-        _, errors = process.communicate(timeout=15)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == ERRORS["connect.lost"].exit_code, errors
         assert "Traceback" not in errors
 

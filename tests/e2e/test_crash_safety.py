@@ -43,7 +43,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_ends_one_job_and_not_the_backend(small_disk: Path, make_submit: Any) -> None:
     filler = small_disk / "somebody-elses"
     with BackendProcess(small_disk / "data", recipes=MISBEHAVING) as backend, Client(backend.address, "a/1") as client:
-        client.connected(30)
+        client.connected(60)
         first, blob = make_submit()
         client.submit(first, [blob])
         assert isinstance(collect(client, first.job, 60)[-1], Finished)

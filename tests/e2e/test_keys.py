@@ -83,7 +83,7 @@ def jobs_of(client: Client) -> list[JobSummary]:
 @contextlib.contextmanager
 def connected(address: str, keys: ConnectionKeys) -> Iterator[Client]:
     with client_with(address, keys) as client:
-        client.connected(10)
+        client.connected(60)
         yield client
 
 
@@ -153,11 +153,11 @@ def test_clients_without_a_fitting_key_are_told_why(house: Served, name: str) ->
     backend = backend_keys().backend.public
     with client_with(house.address, ConnectionKeys(backend, new_key_pair())) as client:
         with pytest.raises(KeyRefused, match="does not know the key of this computer"):
-            client.connected(5)
+            client.connected(60)
         # It goes on trying, and gets in as soon as it may.
         other = client_with(house.address, ConnectionKeys(new_key_pair().public, backend_keys().owner))
         with other, pytest.raises(KeyRefused, match="another key than the one"):
-            other.connected(5)
+            other.connected(60)
 
 
 class TestPairing:
@@ -209,10 +209,10 @@ class TestPairing:
         stored = next(config_dir.rglob("*box*"))
         assert stored.stat().st_mode & 0o777 == 0o600
         with Client("box", "test/1") as client:
-            assert client.connected(5).protocol == PROTOCOL_VERSION
+            assert client.connected(60).protocol == PROTOCOL_VERSION
         with Client(house.address, "test/1") as client, pytest.raises(KeyRefused):
             # At a loopback address stands a backend of this user's own, says the key file, which was made just now.
-            client.connected(5)
+            client.connected(60)
 
 
 class TestOwnership:
@@ -349,7 +349,7 @@ class TestRotation:
         with served(tmp_path / "data") as after:
             for stale in (old_owner, ConnectionKeys(new_owner.backend, old_owner.own), annas):
                 with client_with(after.address, stale) as client, pytest.raises(KeyRefused):
-                    client.connected(5)
+                    client.connected(60)
             renewed = after.paired("anna", renew=True)
             assert renewed.backend == new_owner.backend
             with connected(after.address, renewed) as anna, connected(after.address, new_owner) as owner:
@@ -386,4 +386,4 @@ def test_a_program_without_encryption_is_no_backend() -> None:
     with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
         port = router.bind_to_random_port("tcp://127.0.0.1")
         with Client(f"127.0.0.1:{port}", "test/1") as client, pytest.raises(NotABackend, match="not with the encrypt"):
-            client.connected(5)
+            client.connected(60)

@@ -64,7 +64,7 @@ def backend(data_dir: DataDir, mesh: tuple[MeshRef, list[Blob]]) -> Iterator[tup
 def received(client: Client, kind: type[ServerMessage]) -> Received:
     """The next message of this kind."""
     while True:
-        news = client.wait(20)
+        news = client.wait(60)
         assert news is not None
         if isinstance(news, Received) and isinstance(news.message, kind):
             return news
@@ -86,8 +86,8 @@ def test_a_result_comes_whole_over_a_flapping_line_and_nobody_waits_for_it(
         client_with(running.address, own) as other,
         Client(line.address, "test/1") as client,
     ):
-        client.connected(10)
-        other.connected(10)
+        client.connected(60)
+        other.connected(60)
         submit, blob = make_submit(seed=recipes.SLOW)
         other.submit(submit, [blob])
         received(other, Progress)
@@ -166,7 +166,7 @@ def test_one_job_does_not_wait_for_the_batch_of_another_client(data_dir: DataDir
         while received(batch, Queued).message.job != many[-1].job:  # pyright: ignore
             pass
         one, _ = make_submit()
-        click.connected(10)
+        click.connected(60)
         click.submit(one, [blob])
         queued = received(click, Queued).message
         assert isinstance(queued, Queued) and queued.position == 0
@@ -226,7 +226,7 @@ def test_a_result_that_is_gone_is_told_and_the_rest_of_the_job_comes(
     sha256 = mesh[0].triangles.sha256
     (data_dir.artifacts / sha256[:2] / sha256).unlink()
     with Client(running.address, "test/1") as client:
-        client.connected(10)
+        client.connected(60)
         client.attach(job)
         events = collect(client, job)
         warnings = [each for each in events if isinstance(each, WarningRaised)]

@@ -92,7 +92,7 @@ def test_status_says_how_it_is_and_to_each_client_its_own(house: Served, make_su
         client_with(house.address, backend_keys().of_owner) as owner,
     ):
         for client in (anna, ben, owner):
-            client.connected(10)
+            client.connected(60)
         anna.submit(mine, [blob])
         running(anna, mine.job)
         ben.submit(others, [blob])
@@ -144,7 +144,7 @@ class TestStopping:
             BackendProcess(tmp_path / "data", recipes=MISBEHAVING) as process,
             Client(process.address, "a/1") as client,
         ):
-            client.connected(10)
+            client.connected(60)
             client.submit(first, [blob])
             running(client, first.job)
             client.submit(second, [blob])
@@ -153,13 +153,13 @@ class TestStopping:
             # A job is still taken in, and not lost.
             client.submit(late, [blob])
             assert isinstance(collect(client, first.job)[-1], Finished)
-            assert process.process.wait(10) == 0
+            assert process.process.wait(60) == 0
         assert states(tmp_path / "data") == {first.job: "finished", second.job: "queued", late.job: "queued"}
         with (
             BackendProcess(tmp_path / "data", recipes=MISBEHAVING) as process,
             Client(process.address, "a/1") as client,
         ):
-            client.connected(10)
+            client.connected(60)
             for job in (second.job, late.job):
                 client.attach(job)
                 assert isinstance(collect(client, job)[-1], Finished)
@@ -173,14 +173,14 @@ class TestStopping:
             BackendProcess(tmp_path / "data", recipes=MISBEHAVING, arguments=arguments) as process,
             Client(process.address, "a/1") as client,
         ):
-            client.connected(10)
+            client.connected(60)
             client.submit(submit, [blob])
             running(client, submit.job)
             process.process.send_signal(signal.SIGTERM)
             if arguments[1] == "600":
                 wait_for(lambda: status_of(client).stopping)
                 process.process.send_signal(signal.SIGTERM)
-            assert process.process.wait(15) == 0
+            assert process.process.wait(60) == 0
         assert states(tmp_path / "data") == {submit.job: "queued"}
         store = JobStore(DataDir(tmp_path / "data").database)
         assert store.get(submit.job).attempts == 0
@@ -219,16 +219,16 @@ def test_a_whole_run_leaves_the_job_and_no_secret_in_the_logs(
         (good, blob), (broken, _) = make_submit(prompt=PROMPT), make_submit(seed=recipes.BROKEN, prompt=PROMPT)
         jobs = [good.job, broken.job]
         with client_with(address, server.keys) as client:
-            client.connected(10)
+            client.connected(60)
             ends: list[Event] = []
             for submit in (good, broken):
                 client.submit(submit, [blob])
                 ends.append(collect(client, submit.job)[-1])
             assert isinstance(ends[0], Finished)
             client.attach("0b8f7c1e-5a55-4d5e-9b1e-0123456789ab")
-            client.wait(5)
+            client.wait(60)
         assert kiss3d("clients", "revoke", "anna", "--data-dir", str(root)).returncode == 0
-        _, terminal = process.communicate(timeout=20)
+        _, terminal = process.communicate(timeout=60)
     file = DataDir(root).log.read_text(encoding="utf-8")
     keys = backend_keys()
     secrets = {

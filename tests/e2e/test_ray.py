@@ -137,7 +137,7 @@ def desk(cluster: LoopbackCluster, second_node: Any, tmp_path_factory: pytest.Te
     backend = begin(data, cluster)
     with Client(backend.address, "test/1") as client:
         desk = Desk(client, data, backend)
-        client.connected(30)
+        client.connected(60)
         yield desk
     assert desk.backend.stop() == 0
 

@@ -136,7 +136,7 @@ def test_the_same_again_in_another_order_and_after_kills(
     backend: LearnedBackend, made: dict[str, Made], jobs: dict[str, RecipeJob]
 ) -> None:
     with Client(backend.address, "test/1") as client:
-        client.connected(20)
+        client.connected(60)
         first = {name: _final(_events(client, each.told["job"], attach=True)) for name, each in made.items()}
         backend.forget_checkpoints()
 

@@ -107,7 +107,7 @@ def test_keys_rotate_while_a_job_runs_and_nobody_loses_it(
     before = find_server("box")
     seen: list[Event] = []
     with Client("box", "anna/1") as anna:
-        anna.connected(30)
+        anna.connected(60)
         anna.submit(submit, [blob])
         until(anna, Progress, seen=seen)
         assert kiss3d("owner", "keys", "rotate")["to_renew"] == ["anna", "ben"]
@@ -125,14 +125,14 @@ def test_keys_rotate_while_a_job_runs_and_nobody_loses_it(
         # Who was not there has to pair again, and is still the same client.
         monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(homes["ben"]))
         with Client("box", "ben/1") as ben, pytest.raises(KeyRefused, match="another key"):
-            ben.connected(5)
+            ben.connected(60)
         pair(kiss3d, backend, "ben", "--renew")
         with Client("box", "ben/1") as ben:
-            ben.connected(30)
+            ben.connected(60)
     # The owner's own clients find new keys in the key file.
     monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(homes["owner"]))
     with Client(backend.address, "owner/1") as owner:
-        owner.connected(30)
+        owner.connected(60)
         kiss3d("owner", "keys", "rotate")
         back_again(owner)
     clients = kiss3d("owner", "clients", "list")["clients"]
@@ -147,7 +147,7 @@ def test_jobs_are_deleted_by_their_owner_or_an_admin(
     monkeypatch.setenv(CONFIG_DIR_VARIABLE, str(homes["anna"]))
     (slow, blob), (quick, _) = make_submit(seed=recipes.HANG), make_submit()
     with Client("box", "anna/1") as anna:
-        anna.connected(30)
+        anna.connected(60)
         anna.submit(quick, [blob])
         collect(anna, quick.job)
         anna.submit(slow, [blob])

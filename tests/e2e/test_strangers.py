@@ -149,7 +149,7 @@ def test_wrong_mechanisms_and_keys_get_no_message_in(house: Served, make_submit:
 def test_the_right_key_on_anothers_job_learns_nothing(house: Served, make_submit: Any) -> None:
     submit, blob = make_submit()
     with client_with(house.address, house.paired("anna")) as anna:
-        anna.connected(10)
+        anna.connected(60)
         anna.submit(submit, [blob])
         assert isinstance(collect(anna, submit.job)[-1], Finished)
     with raw_dealer(house.address, house.paired("ben")) as ben:
@@ -211,7 +211,7 @@ def test_after_all_that_the_owner_is_served_and_the_log_is_short(house: Served, 
             connection.sendall(os.urandom(80))
     submit, blob = make_submit(prompt="a heron made of brass")
     with client_with(house.address, backend_keys().of_owner) as owner:
-        owner.connected(10)
+        owner.connected(60)
         owner.submit(submit, [blob])
         assert isinstance(collect(owner, submit.job)[-1], Finished)
     lines = log_of(house)

@@ -73,8 +73,8 @@ class BackendProcess:
         """Ends it politely; returns its exit code. Fails when it, or its worker, gave one of the user's warnings."""
         # A second stop finds the pipes closed.
         with contextlib.suppress(ValueError):
-            _, self.errors = self.process.communicate(timeout=15)
-        code = self.process.wait(timeout=15)
+            _, self.errors = self.process.communicate(timeout=60)
+        code = self.process.wait(timeout=60)
         said = self.errors + (self.log.read_text(encoding="utf-8") if self.log.is_file() else "")
         assert complaints(said) == []
         return code

@@ -46,8 +46,8 @@ class LearnedBackend:
         return self.process.log.read_text(encoding="utf-8")
 
     def worker(self) -> psutil.Process:
-        """Raises AssertionError when there is none within 20 s."""
-        deadline = time.monotonic() + 20
+        """Raises AssertionError when there is none within 60 s."""
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             children = psutil.Process(self.process.process.pid).children()
             if children:

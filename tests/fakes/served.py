@@ -65,7 +65,7 @@ def served(root: Path) -> Iterator[Served]:
     thread = threading.Thread(target=run, name="served")
     thread.start()
     try:
-        ready = told.get(timeout=20)
+        ready = told.get(timeout=60)
         if isinstance(ready, BaseException):
             raise ready
         keys = backend_keys()

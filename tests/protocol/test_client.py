@@ -48,7 +48,7 @@ from kiss3d_protocol.transport.zeromq import ZERO_COPY_FROM, ZeroMQTransport
 from kiss3d_protocol.version import PROTOCOL_VERSION
 
 ADDRESS = "tcp://127.0.0.1:9"
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 def stage(number: int) -> StageStarted:
