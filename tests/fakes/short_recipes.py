@@ -5,9 +5,8 @@ Used as ``kiss3d serve --recipes tests.fakes.short_recipes:RECIPES``, or with ``
 
 from __future__ import annotations
 
-import time
-
 from tests.fakes.recipes import bundle, tetrahedron
+from tests.fakes.steps import take_steps
 
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_backend.models.offers import BUILT_RECIPES
@@ -16,7 +15,6 @@ from kiss3d_backend.pipeline.stage import Stage, StageContext
 from kiss3d_backend.stages.read_picture import ReadPicture
 from kiss3d_backend.stages.remove_background import RemoveBackground
 
-STEPS = 10
 STEP_SECONDS = 0.03
 
 
@@ -28,9 +26,7 @@ class Shape(Stage[int, Mesh]):
     weight = 1.0
 
     def run(self, value: int, context: StageContext) -> Mesh:
-        for step in range(STEPS):
-            context.progress(step, STEPS)
-            time.sleep(STEP_SECONDS)
+        take_steps(context, STEP_SECONDS)
         return tetrahedron()
 
 

@@ -5,16 +5,14 @@ Used as ``kiss3d serve --recipes tests.fakes.soak_recipes:RECIPES`` with the rep
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 from tests.fakes.recipes import tetrahedron
+from tests.fakes.steps import take_steps
 
 from kiss3d_backend.mesh.types import Mesh
 from kiss3d_backend.pipeline.recipe import JobInputs, Recipe, Run
 from kiss3d_backend.pipeline.stage import Stage, StageContext
 
-STEPS = 10
 STEP_SECONDS = 0.02
 
 
@@ -27,9 +25,7 @@ class Shape(Stage[int, Mesh]):
     kept = True
 
     def run(self, value: int, context: StageContext) -> Mesh:
-        for step in range(STEPS):
-            context.progress(step, STEPS)
-            time.sleep(STEP_SECONDS)
+        take_steps(context, STEP_SECONDS)
         noise = np.random.default_rng(value).random((4, 3), np.float32)
         return Mesh(tetrahedron().positions + 0.2 * noise, tetrahedron().triangles)
 
@@ -44,9 +40,7 @@ class Finish(Stage[Mesh, Mesh]):
     def run(self, value: Mesh, context: StageContext) -> Mesh:
         shade = int(value.positions[0, 0] * 200)
         context.preview(np.full((8, 8, 3), shade, np.uint8))
-        for step in range(STEPS):
-            context.progress(step, STEPS)
-            time.sleep(STEP_SECONDS)
+        take_steps(context, STEP_SECONDS)
         return value
 
 
