@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import T5Config, T5EncoderModel
 
 from kiss3d_backend.models.files import EntryFiles
 from kiss3d_backend.networks.checkpoint import (
@@ -42,6 +45,28 @@ def test_modules_made_on_meta_keep_their_buffers_and_their_ties() -> None:
     assert module.head.weight is module.shared.weight
     assert module.positions.tolist() == [0, 1, 2, 3, 4]
     assert not torch.nn.Linear(2, 2).weight.is_meta, "the hook is gone"
+
+
+class Draws(TorchDispatchMode):
+    """Counts the tensors that are filled with normally distributed numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func._schema.name == "aten::normal_"
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_initial_weights_are_drawn_for_a_module_on_meta() -> None:
+    with Draws() as draws:
+        config = T5Config(vocab_size=8, d_model=4, d_kv=2, d_ff=4, num_layers=1, num_heads=2, is_encoder_decoder=False)
+        with parameters_on_meta():
+            T5EncoderModel(config)
+        assert draws.count == 3, "torch's own, of the three tables as they are made"
+        T5EncoderModel(config)
+        assert draws.count > 2 * 3 + 5
 
 
 def test_assigned_weights_are_those_of_the_file(tmp_path: Path) -> None:

@@ -30,4 +30,8 @@ def _without_storage(
 ) -> torch.nn.Parameter | None:
     if parameter is None or parameter.is_meta:
         return None
-    return torch.nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+    without = torch.nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+    # transformers passes such a parameter by when it draws initial weights, as where it loads a model itself. Nobody
+    # would keep them, and on the meta device torch carries the drawing out in Python, most of the time of making one.
+    without._is_hf_initialized = True  # pyright: ignore[reportAttributeAccessIssue]
+    return without
