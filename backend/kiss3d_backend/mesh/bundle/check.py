@@ -8,6 +8,8 @@ the right and left as well as up and down. That shows swapped rows, an unflipped
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import attrs
 import numpy as np
 import scipy.ndimage as ndi
@@ -92,8 +94,10 @@ def check_bundle(picture: NDArray[np.uint8]) -> BundleFigures:
     except BundleInvalid as error:
         return BundleFigures((width, height), (), (None, None), (error.message,))
     seen = foreground(views.normals)
-    figures = tuple(_view_figures(views, seen.mask[view], view) for view in range(VIEWS))
-    outwards = _outwards(views, seen.matte)
+    with ThreadPoolExecutor(VIEWS + 1) as pool:
+        of_outlines = pool.submit(_outwards, views, seen.matte)
+        figures = tuple(pool.map(lambda view: _view_figures(views, seen.mask[view], view), range(VIEWS)))
+        outwards = of_outlines.result()
     problems = [problem for view in range(VIEWS) for problem in _view_problems(figures[view], view)]
     problems += _outline_problems(outwards)
     return BundleFigures((width, height), figures, outwards, tuple(problems))

@@ -7,6 +7,8 @@ the share of that normal is how much of the pixel is covered.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import attrs
 import cv2
 import numpy as np
@@ -45,7 +47,8 @@ def foreground(normals: NDArray[np.uint8]) -> Foreground:
     Specks and pinholes of less than a dozen pixels are cleared, but the largest part of a tile always stays. A view
     without an object has an empty mask.
     """
-    matte = np.stack([tile_matte(tile, _FAINTEST_OBJECT, of_normals=True) for tile in normals])
+    with ThreadPoolExecutor(len(normals)) as pool:
+        matte = np.stack(list(pool.map(lambda tile: tile_matte(tile, _FAINTEST_OBJECT, of_normals=True), normals)))
     return Foreground(matte, matte >= INSIDE)
 
 
