@@ -42,7 +42,7 @@ class _Held:
     message: Fetchable
     blobs: list[Blob]
     missing: dict[str, list[int]]
-    fetched: set[str] = field(factory=set)
+    fetched: set[str] = field(factory=set[str])
 
     @property
     def fetches(self) -> set[str]:
