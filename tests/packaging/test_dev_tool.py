@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -106,8 +107,11 @@ def test_everything_runs_and_any_failure_counts(
         return int(name == failing)
 
     monkeypatch.setattr(dev, "_run", run)
+    monkeypatch.setattr(dev, "_start", lambda command: ran.append(command[-1]))
     assert (dev.run_tests(["mesh"], ["-k", "word"]) == 0) == (failing is None)
-    assert ran == [*dev.CHECKS, "pytest"]
+    compiling, *rest = ran
+    assert find_spec(compiling) is not None
+    assert rest == [*dev.CHECKS, "pytest"]
 
 
 def test_layers_are_all_folders_with_tests_slow_ones_last(dev: ModuleType) -> None:
