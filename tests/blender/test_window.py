@@ -137,6 +137,14 @@ def test_click_path(window_rig: WindowRig, window_extension_zip: Path, pictures:
         window.execute("assert bpy.ops.kiss3d.download_models() == {'FINISHED'}")
         window.wait_until(f"{LINK}.models.progress is not None")
         take("download")
+        window.execute("assert bpy.ops.kiss3d.cancel_download() == {'FINISHED'}")
+        window.wait_until(f"not {LINK}.models.pulling")
+        assert not window.evaluate("bpy.ops.kiss3d.cancel_download.poll()")
+        # What can be had without models is a click away.
+        for preset in ("draft", "fast"):
+            window.execute(f"assert bpy.ops.kiss3d.use_preset(preset='{preset}') == {{'FINISHED'}}")
+            assert window.evaluate(f"{SETTINGS}.preset") == preset
+        window.execute("assert bpy.ops.kiss3d.download_models() == {'FINISHED'}")
         backend.let_download_end.set()
         window.wait_until(f"{LINK}.view.offer('fast').offered")
 
@@ -350,8 +358,8 @@ def test_file_loaded_in_mid_job_and_places_to_look(
         window.execute(OPEN_PANELS)
         window.execute("bpy.context.scene.kiss3d.result.mark_asset = True; bpy.ops.kiss3d.list_jobs()")
         there = f"next(iter({SESSION}.monitor().connections.values())).jobs_there"
-        window.wait_until(f"len({there}) == 6")
-        window.execute(f"assert bpy.ops.kiss3d.bring_back(job={there}[1].job) == {{'FINISHED'}}")
+        window.wait_until(f"len({there}) == 7")
+        window.execute(f"assert bpy.ops.kiss3d.bring_back(job={there}[2].job) == {{'FINISHED'}}")
         window.wait_until(f"{JOBS}[-1].settled and 'lollipop' in bpy.data.objects")
         window.show_panel("Kiss3D")
         window.settle()
@@ -523,6 +531,20 @@ def inputs_that_need_a_window(window: Window, backend: ScriptedBackend) -> None:
     )
     window.wait_until(f"{JOBS}[-1].settled and bpy.data.objects['a lamp'].asset_data is not None")
     window.wait_until("any(bpy.data.objects['a lamp'].preview.image_pixels_float)")
+
+    # The image that an Image Editor shows, by the editor's own menu entry.
+    window.execute(
+        "area = next(area for area in bpy.context.screen.areas if area.type == 'VIEW_3D')\n"
+        "area.type = 'IMAGE_EDITOR'\n"
+        "with bpy.context.temp_override(area=area):\n"
+        "    assert not bpy.ops.kiss3d.generate_from_image.poll()\n"
+        "    area.spaces.active.image = bpy.data.images.load('/kiss3d/dropped.png')\n"
+        "    assert bpy.ops.kiss3d.generate_from_image() == {'FINISHED'}\n"
+        "area.type = 'VIEW_3D'"
+    )
+    window.wait_until(f"{JOBS}[-1].settled and 'dropped.001' in bpy.data.objects")
+    shown = backend.submits[-1]
+    assert shown.submit.name == "dropped" and Image.open(io.BytesIO(shown.picture)).size == (640, 480)
 
 
 def drop_a_picture(window: Window, backend: ScriptedBackend) -> None:

@@ -616,6 +616,13 @@ def check_preset_that_is_not_offered_says_why():
     assert bpy.ops.kiss3d.generate.poll()
 
 
+def check_preset_of_an_offer_is_chosen():
+    settings = bpy.context.scene.kiss3d
+    for preset in ("fast", "draft"):
+        assert bpy.ops.kiss3d.use_preset(preset=preset) == {"FINISHED"}
+        assert settings.preset == preset
+
+
 def check_images_of_the_file():
     """What arrives is checked by the test outside, by the names of the jobs."""
     new_file()
