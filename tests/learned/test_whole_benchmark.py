@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 from tests.benchmarks.whole.cards import CARDS, FRACTION, SLOWER_PROCESSOR, ideal_seconds, project
 from tests.benchmarks.whole.counting import Counted, Counting
 from tests.benchmarks.whole.job import Jobs
@@ -18,6 +19,7 @@ from tests.benchmarks.whole.table import missed, report_lines
 from tests.benchmarks.whole.weights import RandomValues, lora_layout, make_models, write_tensors
 from tests.fakes.tiny import flux, zero123
 from tests.fakes.tiny.florence import Size, florence_config
+from tests.fakes.tiny.models import SIZE as TINY_FLUX
 from tests.fakes.tiny.zero123 import clip_text_settings, clip_vision_settings, vae_settings
 from transformers import Florence2ForConditionalGeneration
 
@@ -74,6 +76,9 @@ def test_the_store_has_a_preset_of_random_models(tmp_path: Path) -> None:
     assert store.preset("fast").ready and not store.preset("balanced").ready
     files = [file for entry in store.preset("fast").entries for file in entry.files if file.status != "absent"]
     assert {(file.status, file.trust) for file in files} == {("local", "trusted on first use")}, "hashed when made"
+    lora = load_file(store.files("kiss3dgen_lora").path("rgb_normal.safetensors"))
+    fitting = flux.kohya_lora(TINY_FLUX)
+    assert {name: value.shape for name, value in lora.items()} == {name: fitting[name].shape for name in fitting}
     assert make_models(tmp_path, "fast", CPU, tiny=True) == {}, "what is there is not written again"
     # The worker, its recipes and its account are put together; the job itself would take a minute here.
     control = JobControl()

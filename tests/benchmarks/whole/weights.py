@@ -93,8 +93,8 @@ def _writers(device: torch.device, tiny: bool) -> dict[str, Callable[[Path], obj
         return {
             "flux_schnell_fp8": lambda at: whole(at, False),
             "flux_dev_fp8": lambda at: whole(at, True),
-            "kiss3dgen_lora": flux.write_kohya_lora,
-            "flux_turbo_lora": flux.write_peft_lora,
+            "kiss3dgen_lora": lambda at: flux.write_kohya_lora(at, TINY_FLUX),
+            "flux_turbo_lora": lambda at: flux.write_peft_lora(at, TINY_FLUX),
             "zero123plus": zero123.write_zero123plus,
             "multiview_unet": zero123.write_flexgen,
             "lrm": lambda at: save_file(lrm.tiny_lrm(), at / "final_ckpt.safetensors"),
