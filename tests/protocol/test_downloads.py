@@ -160,6 +160,16 @@ def test_chunks_that_are_late_or_doubled_do_no_harm(parts: Parts) -> None:
     assert list(downloads.whole) == [(message, blobs)]
 
 
+def assert_fetched_once(folder: Path, message: MeshReady, blobs: list[Blob], shelf: Shelf) -> None:
+    """Another program gets the message with what is left to fetch, and nothing came twice or stays on the disk."""
+    second = Downloads(FolderParts(folder))
+    second.add(message, [b""] * len(blobs))
+    fetched(second, shelf)
+    assert list(second.whole) == [(message, blobs)]
+    assert shelf.sent == sum(len(blob) for blob in blobs)
+    assert list(folder.iterdir()) == []
+
+
 def test_another_program_goes_on_from_what_is_on_the_disk(tmp_path: Path) -> None:
     message, blobs = big_mesh(vertices=100_000)
     first, shelf = Downloads(FolderParts(tmp_path)), Shelf()
@@ -169,12 +179,7 @@ def test_another_program_goes_on_from_what_is_on_the_disk(tmp_path: Path) -> Non
         first.take(*shelf.answer(fetch), now=1.0)
         first.lost()
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
-    second = Downloads(FolderParts(tmp_path))
-    second.add(message, [b""] * len(blobs))
-    fetched(second, shelf)
-    assert list(second.whole) == [(message, blobs)]
-    assert shelf.sent == sum(len(blob) for blob in blobs)
-    assert list(tmp_path.iterdir()) == []
+    assert_fetched_once(tmp_path, message, blobs, shelf)
 
 
 @pytest.mark.parametrize("chunks", range(1, 37, 2))
@@ -189,12 +194,7 @@ def test_a_program_that_ends_anywhere_loses_nothing_also_not_the_blobs_that_were
         first.take(*shelf.answer(fetch), now=0.5)
         first.lost()
     assert not first.whole
-    second = Downloads(FolderParts(tmp_path))
-    second.add(message, [b""] * len(blobs))
-    fetched(second, shelf)
-    assert list(second.whole) == [(message, blobs)]
-    assert shelf.sent == sum(len(blob) for blob in blobs)
-    assert list(tmp_path.iterdir()) == []
+    assert_fetched_once(tmp_path, message, blobs, shelf)
 
 
 def test_of_a_mesh_that_cannot_be_had_nothing_stays_on_the_disk(tmp_path: Path) -> None:
