@@ -8,13 +8,14 @@ the right and left as well as up and down. That shows swapped rows, an unflipped
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import attrs
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from kiss3d_backend.mesh.at_once import Check, at_once
 from kiss3d_backend.mesh.bundle.layout import TILE, VIEWS, BundleViews, split_bundle, view_name
 from kiss3d_backend.mesh.bundle.masks import (
     INSIDE,
@@ -94,13 +95,16 @@ def check_bundle(picture: NDArray[np.uint8]) -> BundleFigures:
     except BundleInvalid as error:
         return BundleFigures((width, height), (), (None, None), (error.message,))
     seen = foreground(views.normals)
-    with ThreadPoolExecutor(VIEWS + 1) as pool:
-        of_outlines = pool.submit(_outwards, views, seen.matte)
-        figures = tuple(pool.map(lambda view: _view_figures(views, seen.mask[view], view), range(VIEWS)))
-        outwards = of_outlines.result()
+    outwards, *figures = at_once(
+        lambda: None,
+        [
+            partial(_outwards, views, seen.matte),
+            *(partial(_view_figures, views, seen.mask[view], view) for view in range(VIEWS)),
+        ],
+    )
     problems = [problem for view in range(VIEWS) for problem in _view_problems(figures[view], view)]
     problems += _outline_problems(outwards)
-    return BundleFigures((width, height), figures, outwards, tuple(problems))
+    return BundleFigures((width, height), tuple(figures), outwards, tuple(problems))
 
 
 def require_valid(figures: BundleFigures) -> None:
@@ -124,7 +128,7 @@ def iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return float((a & b).sum() / union) if union else 0.0
 
 
-def _view_figures(views: BundleViews, mask: NDArray[np.bool_], view: int) -> ViewFigures:
+def _view_figures(views: BundleViews, mask: NDArray[np.bool_], view: int, _: Check) -> ViewFigures:
     colours = views.colours[view]
     shown = colour_mask(colours)
     # Enclosed white in the colours may be a hole: the normals tell.
@@ -167,7 +171,7 @@ def _facing(decoded: NDArray[np.float32], solid: NDArray[np.bool_], view: int) -
     return float((np.einsum("ij,ij->i", decoded, to_eye) > _TURNED_AWAY).mean())
 
 
-def _outwards(views: BundleViews, mattes: NDArray[np.float32]) -> tuple[float | None, float | None]:
+def _outwards(views: BundleViews, mattes: NDArray[np.float32], _: Check) -> tuple[float | None, float | None]:
     """Along the outlines: sum of n o over sum of \\|n o\\| for x and for y; n the normal, o the way out."""
     agreeing, strength, pixels = np.zeros(2), np.zeros(2), 0
     for view in range(VIEWS):

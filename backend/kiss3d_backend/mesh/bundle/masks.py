@@ -7,7 +7,7 @@ the share of that normal is how much of the pixel is covered.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import attrs
 import cv2
@@ -15,6 +15,7 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from kiss3d_backend.mesh.at_once import Check, at_once
 from kiss3d_backend.mesh.regions import connected_regions, region_sizes
 
 INSIDE = 0.5
@@ -47,8 +48,11 @@ def foreground(normals: NDArray[np.uint8]) -> Foreground:
     Specks and pinholes of less than a dozen pixels are cleared, but the largest part of a tile always stays. A view
     without an object has an empty mask.
     """
-    with ThreadPoolExecutor(len(normals)) as pool:
-        matte = np.stack(list(pool.map(lambda tile: tile_matte(tile, _FAINTEST_OBJECT, of_normals=True), normals)))
+
+    def matte_of(tile: NDArray[np.uint8], _: Check) -> NDArray[np.float32]:
+        return tile_matte(tile, _FAINTEST_OBJECT, of_normals=True)
+
+    matte = np.stack(at_once(lambda: None, [partial(matte_of, tile) for tile in normals]))
     return Foreground(matte, matte >= INSIDE)
 
 
